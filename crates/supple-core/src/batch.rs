@@ -1,0 +1,208 @@
+//! Values for whole batches.
+
+use crate::engine::{Item, Pass, read};
+use crate::error::{Error, Fault};
+use crate::inputs::{Inputs, Mode, Options};
+use crate::operator::{Args, Operator};
+use crate::plan::{Plan, Slot};
+use crate::real::{Float, Real};
+use crate::scratch::Scratch;
+use crate::signature::Signature;
+use ndarray::{Array, ArrayD, ArrayView, CowArray, Dimension, IxDyn};
+
+/// `y = f(x)` for a batch; the first item without an answer is an error.
+///
+/// Any leading axes are batch and broadcast, as in NumPy. See [`Inputs`] for the axis, ragged batches and
+/// the hard form.
+///
+/// ```
+/// # use supple_core::{evaluate, Args, Error, Fault, Operator, Point, Real, Scratch};
+/// struct Square;
+/// impl Operator for Square {
+///     const NAME: &'static str = "square";
+///     const SIGNATURE: &'static str = "x(n) -> y(n)";
+///     type Saved<T: Real> = ();
+///     fn forward<T: Real>(
+///         &self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut (), _: &mut Scratch<T>,
+///     ) -> Result<(), Fault> {
+///         y.iter_mut().zip(at.x[0]).for_each(|(y, &x)| *y = x * x);
+///         Ok(())
+///     }
+///     fn vjp<T: Real>(
+///         &self, at: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>,
+///     ) {
+///         for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(at.x[0]) {
+///             *dx = dy * (x + x);
+///         }
+///     }
+/// }
+/// let x = ndarray::array![[1.0, 2.0], [3.0, 4.0]].into_dyn();
+/// let [y] = evaluate(&Square, [x.view()])?;
+/// assert_eq!(y, ndarray::array![[1.0, 4.0], [9.0, 16.0]].into_dyn());
+/// # Ok::<(), Error>(())
+/// ```
+pub fn evaluate<'a, T: Float, P: Operator<I, O, K>, const I: usize, const O: usize, const K: usize>(
+    operator: &P,
+    inputs: impl Into<Inputs<'a, T, I, K>>,
+) -> Result<[ArrayD<T>; O], Error> {
+    let (y, faults) = Prepared::new(operator, inputs.into())?.evaluate(operator)?;
+    Error::first(P::NAME, &faults).map(|()| y)
+}
+
+/// `y = f(x)` for a batch, with one status for each item: an item without an answer is NaN and spoils no
+/// other.
+#[allow(clippy::type_complexity)]
+pub fn evaluate_each<'a, T: Float, P: Operator<I, O, K>, const I: usize, const O: usize, const K: usize>(
+    operator: &P,
+    inputs: impl Into<Inputs<'a, T, I, K>>,
+) -> Result<([ArrayD<T>; O], Vec<Option<Fault>>), Error> {
+    let prepared = Prepared::new(operator, inputs.into())?;
+    let (y, faults) = prepared.evaluate(operator)?;
+    let mut each = vec![None; prepared.plan.items];
+    faults.into_iter().for_each(|(item, fault)| each[item] = Some(fault));
+    Ok((y, each))
+}
+
+/// `y = f(x)` for an operator with one input and one output of the same shape, on arrays of any kind:
+/// what the plain functions are made of.
+pub fn map<'a, T: Float, P: Operator, D: Dimension>(
+    operator: &P,
+    x: impl Into<ArrayView<'a, T, D>>,
+) -> Result<Array<T, D>, Error> {
+    let [y] = evaluate(operator, [x.into().into_dyn()])?;
+    y.into_dimensionality().map_err(|e| Error::unsupported(P::NAME, "an output of the input's rank", e))
+}
+
+/// A call whose shapes and parameters have been found right.
+pub(crate) struct Prepared<'a, T, const I: usize, const K: usize> {
+    pub plan: Plan,
+    pub x: [CowArray<'a, T, IxDyn>; I],
+    pub k: [CowArray<'a, i64, IxDyn>; K],
+    pub mode: Mode,
+    pub work: usize,
+}
+
+impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
+    pub fn new<P: Operator<I, O, K>, const O: usize>(
+        operator: &P,
+        inputs: Inputs<'a, T, I, K>,
+    ) -> Result<Self, Error> {
+        let Inputs { x, k, options } = inputs;
+        let plan =
+            plan(operator, x.each_ref().map(|x| x.shape()), k.each_ref().map(|k| k.shape()), &options)?;
+        let x = plan.lay_all(x, &plan.x);
+        let k = plan.lay_all(k, &plan.k);
+        let work = operator.work(plan.sizes());
+        Ok(Self { plan, x, k, mode: options.mode, work })
+    }
+
+    /// The values, keeping nothing.
+    #[allow(clippy::type_complexity)]
+    pub fn evaluate<P: Operator<I, O, K>, const O: usize>(
+        &self,
+        operator: &P,
+    ) -> Result<([ArrayD<T>; O], Vec<(usize, Fault)>), Error> {
+        let soft = self.mode == Mode::Soft;
+        let kernel = |args: Args<'_, T, I, K>, y: [&mut [T]; O], scratch: &mut Scratch<T>| match soft {
+            true => operator.forward(args, y, &mut Default::default(), scratch),
+            false => operator.hard(args, y, scratch),
+        };
+        let (y, faults) = self.forward(&mut vec![(); self.plan.items], |args, y, _, s| kernel(args, y, s));
+        if let Some((_, Fault::NoHardForm)) = faults.first() {
+            return Err(Error::unsupported(P::NAME, "the hard mode", "this operator has no hard form"));
+        }
+        Ok((restore(&self.plan, &self.plan.y, y), faults))
+    }
+
+    /// Runs a forward kernel over the batch.
+    pub fn forward<S: Send, const O: usize>(
+        &self,
+        states: &mut [S],
+        kernel: impl Fn(Args<'_, T, I, K>, [&mut [T]; O], &mut S, &mut Scratch<T>) -> Result<(), Fault> + Sync,
+    ) -> ([Vec<T>; O], Vec<(usize, Fault)>) {
+        let Self { plan, work, .. } = self;
+        let (x, k) = (slices(&self.x), slices(&self.k));
+        let mut y: [Vec<T>; O] = zeros(plan, &plan.y);
+        let faults = Pass { plan, work: *work }.run(
+            (y.each_mut().map(|y| &mut y[..]), &plan.y),
+            ([] as [&mut [T]; 0], &[]),
+            states,
+            || (Scratch::default(), Rows::default(), Rows::default()),
+            |(scratch, x_rows, k_rows): &mut (Scratch<T>, Rows<T, I>, Rows<i64, K>), item| {
+                let Item { number, sizes, .. } = item;
+                let x = x_rows.read(plan, &plan.x, &x, number, sizes);
+                let k = k_rows.read(plan, &plan.k, &k, number, sizes);
+                kernel(Args { x, k, sizes, item: number }, item.a, item.state, scratch)
+            },
+        );
+        (y, faults)
+    }
+}
+
+/// Buffers for the items of several arguments that do not lie in one piece.
+pub(crate) struct Rows<T, const N: usize>([Vec<T>; N]);
+
+impl<T, const N: usize> Default for Rows<T, N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| vec![]))
+    }
+}
+
+impl<T: Copy, const N: usize> Rows<T, N> {
+    /// One item of every argument.
+    pub fn read<'m>(
+        &'m mut self,
+        plan: &Plan,
+        slots: &[Slot],
+        arrays: &[&'m [T]; N],
+        item: usize,
+        sizes: &[usize],
+    ) -> [&'m [T]; N] {
+        let places = std::array::from_fn(|i| slots[i].place(item, sizes, plan.sizes()));
+        read(arrays, &places, &mut self.0)
+    }
+}
+
+/// Binds shapes to the signature and asks the operator whether the parameters are right.
+fn plan<P: Operator<I, O, K>, const I: usize, const O: usize, const K: usize>(
+    operator: &P,
+    x: [&[usize]; I],
+    k: [&[usize]; K],
+    options: &Options,
+) -> Result<Plan, Error> {
+    let signature = Signature::of(P::NAME, P::SIGNATURE)?;
+    if (signature.inputs.len(), signature.outputs.len(), signature.indices.len()) != (I, O, K) {
+        let requirement = format!("of {I} real inputs, {O} outputs and {K} integer inputs");
+        return Err(Error::argument(P::NAME, "SIGNATURE", requirement, P::SIGNATURE));
+    }
+    let plan = Plan::new(P::NAME, signature, &x, &k, options, &|symbol| operator.size(symbol))?;
+    operator.validate(plan.sizes())?;
+    if plan.is_ragged() {
+        let mut sizes = vec![];
+        for item in 0..plan.items {
+            plan.sizes_of(item, &mut sizes);
+            operator.validate(&sizes)?;
+        }
+    }
+    Ok(plan)
+}
+
+/// Arrays in standard layout as slices.
+pub(crate) fn slices<'m, T, const N: usize>(arrays: &'m [CowArray<'_, T, IxDyn>; N]) -> [&'m [T]; N] {
+    arrays.each_ref().map(|array| array.as_slice().expect("laid out when prepared"))
+}
+
+/// Zeros for arguments that have one item for each of the batch.
+pub(crate) fn zeros<T: Real, const N: usize>(plan: &Plan, slots: &[Slot]) -> [Vec<T>; N] {
+    std::array::from_fn(|i| vec![T::zero(); plan.full_len(&slots[i])])
+}
+
+/// Arrays in the caller's layout, with the shapes of their slots.
+pub(crate) fn restore<T, const N: usize>(plan: &Plan, slots: &[Slot], arrays: [Vec<T>; N]) -> [ArrayD<T>; N] {
+    let mut slots = slots.iter();
+    arrays.map(|array| {
+        let slot = slots.next().expect("one slot for each array");
+        let array = ArrayD::from_shape_vec(IxDyn(&slot.shape), array).expect("as many as its shape");
+        plan.restore(array, slot.core_rank())
+    })
+}
