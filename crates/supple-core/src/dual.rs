@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn elementary_functions_carry_their_derivatives() {
-        let functions: [(&str, fn(Dual<f64>) -> Dual<f64>); 9] = [
+        type Function = fn(Dual<f64>) -> Dual<f64>;
+        let functions: [(&str, Function); 9] = [
             ("exp", |x| x.exp()),
             ("ln", |x| x.ln()),
             ("ln_1p", |x| x.ln_1p()),

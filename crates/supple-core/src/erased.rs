@@ -3,9 +3,9 @@
 use crate::batch::Prepared;
 use crate::error::{Error, Fault};
 use crate::inputs::{Inputs, Options};
-use crate::linearize::State;
 use crate::operator::{Args, Contract, Gradient, Law, Operator};
 use crate::params::{Field, Params, Value};
+use crate::pullback::State;
 use crate::real::Float;
 use crate::rng::Stream;
 use crate::signature::Signature;
@@ -101,6 +101,8 @@ pub trait AnyContract: AnyOperator {
     fn test_sizes(&self) -> Vec<Vec<usize>>;
     /// [`Contract::sample`]: real and integer inputs.
     fn sample(&self, sizes: &[usize], random: &mut Stream) -> (Vec<Vec<f64>>, Vec<Vec<i64>>);
+    /// [`Contract::free`].
+    fn free(&self) -> Vec<bool>;
     /// [`Contract::direction`].
     fn direction(&self, x: &[Vec<f64>], random: &mut Stream) -> Vec<Vec<f64>>;
     /// A copy.
@@ -273,6 +275,9 @@ where
         });
         let sample = self.0.sample(sizes, lengths, random);
         (sample.x.into(), sample.k.into())
+    }
+    fn free(&self) -> Vec<bool> {
+        self.0.free().into()
     }
     fn direction(&self, x: &[Vec<f64>], random: &mut Stream) -> Vec<Vec<f64>> {
         self.0.direction(std::array::from_fn(|i| &x[i][..]), random).into()

@@ -15,9 +15,11 @@ mod linearize;
 mod operator;
 mod params;
 mod plan;
+mod pullback;
 mod real;
 mod rng;
 mod scratch;
+mod shapes;
 mod signature;
 
 pub use batch::{evaluate, evaluate_each, map};
@@ -26,7 +28,9 @@ pub use erased::{AnyContract, AnyInputs, AnyOperator, AnyScaling, Entry, Erased,
 pub use error::{Error, Fault};
 pub use inputs::{Inputs, Mode, Options};
 pub use linearize::{Linearized, linearize, linearize_each};
-pub use operator::{Args, Contract, Evaluated, Gradient, Law, Operator, Point, Residual, Sample, Scaling};
+pub use operator::{
+    Args, Contract, Evaluated, Gradient, Law, OfSizes, Operator, Point, Residual, Reversed, Sample, Scaling,
+};
 pub use params::{Domain, Field, Kind, Parameter, Params, Value};
 pub use real::{Float, Floats, Real};
 pub use rng::Stream;

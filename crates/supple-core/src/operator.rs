@@ -224,6 +224,12 @@ pub trait Contract<const I: usize = 1, const O: usize = 1, const K: usize = 0>:
         Sample { x: lengths.map(|n| random.normals(n)), k: std::array::from_fn(|_| vec![]) }
     }
 
+    /// Which inputs may hold any number. The others are left alone where the checks plant ties, infinities,
+    /// NaN and large scales.
+    fn free(&self) -> [bool; I] {
+        [true; I]
+    }
+
     /// A direction in which the inputs may move. Standard normal if not said otherwise.
     fn direction(&self, x: [&[f64]; I], random: &mut Stream) -> [Vec<f64>; I] {
         x.map(|x| random.normals(x.len()))
@@ -242,9 +248,9 @@ pub struct Sample<const I: usize = 1, const K: usize = 0> {
 /// A property that holds for all inputs of the operators that claim it.
 pub enum Law {
     /// The first output sums to this function of the sizes.
-    SumsTo(Box<dyn Fn(&[usize]) -> f64>),
+    SumsTo(Box<OfSizes<f64>>),
     /// The first output lies in this interval.
-    Within(Box<dyn Fn(&[usize]) -> (f64, f64)>),
+    Within(Box<OfSizes<(f64, f64)>>),
     /// The first output ascends along its last axis.
     Ascending,
     /// The first output descends along its last axis.
@@ -258,10 +264,16 @@ pub enum Law {
     /// `f(x + c) = f(x) + c` in the first input and output.
     ShiftEquivariant,
     /// `f(−x) = g(f(x))` for this `g(value, sizes)` elementwise in the first input and output.
-    Reversal(Box<dyn Fn(f64, &[usize]) -> f64>),
+    Reversal(Box<Reversed>),
     /// A named quantity of inputs and outputs that is zero, such as a marginal less its histogram.
     Vanishes(&'static str, Box<Residual>),
 }
+
+/// A function of the sizes of the signature's symbols.
+pub type OfSizes<R> = dyn Fn(&[usize]) -> R;
+
+/// `(value, sizes) → value`: see [`Law::Reversal`].
+pub type Reversed = dyn Fn(f64, &[usize]) -> f64;
 
 /// What should vanish: see [`Law::Vanishes`].
 pub type Residual = dyn Fn(Evaluated<'_>) -> f64;

@@ -1,5 +1,6 @@
 //! The scalars that kernels are compiled for.
 
+use crate::erased::{AnyOperator, Erased};
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -149,6 +150,8 @@ pub trait Float: Real<Value = Self> + sealed::Sealed {
     fn key(self) -> u64;
     /// Back from the key.
     fn from_key(key: u64) -> Self;
+    /// The calls of an erased operator for this type.
+    fn calls(operator: &dyn AnyOperator) -> &dyn Erased<Self>;
 }
 
 mod sealed {
@@ -249,6 +252,9 @@ macro_rules! float {
                 let key = key as $bits;
                 let flip = (key >> TOP).wrapping_sub(1) | (1 << TOP);
                 $t::from_bits(key ^ flip)
+            }
+            fn calls(operator: &dyn AnyOperator) -> &dyn Erased<Self> {
+                operator
             }
         }
     };
