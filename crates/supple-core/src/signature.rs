@@ -92,11 +92,13 @@ impl Signature {
             .map(|symbol| {
                 let (name, least) = symbol.split_once(">=").unwrap_or((symbol, "0"));
                 let least = least.trim().parse().ok()?;
-                let known = self.symbols.iter().position(|s| s.name == name.trim());
-                Some(known.unwrap_or_else(|| {
-                    self.symbols.push(Symbol { name: name.trim(), least });
+                let name = name.trim();
+                let place = self.symbol(name).unwrap_or_else(|| {
+                    self.symbols.push(Symbol { name, least });
                     self.symbols.len() - 1
-                }))
+                });
+                self.symbols[place].least = self.symbols[place].least.max(least);
+                Some(place)
             })
             .collect()
     }
