@@ -4,9 +4,16 @@ use crate::error::Fault;
 use crate::plan::{Place, Plan, Slot};
 use crate::real::Real;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Elementary steps worth a thread: entering the pool costs about 5 µs.
 const GRAIN: usize = 32 * 1024;
+
+/// Calls `run` with 0, 1, …, n − 1 from the pool's threads. It knows no types, so that the pool's code is
+/// compiled once and not for every operator.
+fn in_parallel(n: usize, run: &(dyn Fn(usize) + Sync)) {
+    (0..n).into_par_iter().for_each(run);
+}
 
 /// One pass over the batch: the plan and the work of one item.
 pub(crate) struct Pass<'a> {
@@ -60,7 +67,15 @@ impl Pass<'_> {
             rest = tail;
         }
         jobs.push(rest);
-        jobs.into_par_iter().map(run).collect::<Vec<_>>().into_iter().flatten().collect()
+        let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new((Some(job), vec![]))).collect();
+        in_parallel(jobs.len(), &|number| {
+            let mut slot = jobs[number].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(job) = slot.0.take() {
+                slot.1 = run(job);
+            }
+        });
+        let faults = jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).1);
+        faults.flatten().collect()
     }
 
     fn run_job<A: Real, B: Real, S, W, const N: usize, const M: usize>(

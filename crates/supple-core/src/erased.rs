@@ -99,6 +99,8 @@ pub trait AnyContract: AnyOperator {
     fn oracle(&self, sizes: &[usize], x: &[Vec<f64>], k: &[Vec<i64>]) -> Option<Vec<Vec<f64>>>;
     /// [`Contract::test_sizes`].
     fn test_sizes(&self) -> Vec<Vec<usize>>;
+    /// [`Contract::bench_sizes`].
+    fn bench_sizes(&self) -> Vec<Vec<usize>>;
     /// [`Contract::sample`]: real and integer inputs.
     fn sample(&self, sizes: &[usize], random: &mut Stream) -> (Vec<Vec<f64>>, Vec<Vec<i64>>);
     /// [`Contract::free`].
@@ -268,6 +270,9 @@ where
     }
     fn test_sizes(&self) -> Vec<Vec<usize>> {
         self.0.test_sizes()
+    }
+    fn bench_sizes(&self) -> Vec<Vec<usize>> {
+        self.0.bench_sizes()
     }
     fn sample(&self, sizes: &[usize], random: &mut Stream) -> (Vec<Vec<f64>>, Vec<Vec<i64>>) {
         let lengths = Signature::of(P::NAME, P::SIGNATURE).map_or([0; I], |signature| {

@@ -218,6 +218,13 @@ pub trait Contract<const I: usize = 1, const O: usize = 1, const K: usize = 0>:
         [1, 2, 5, 8].map(|n| (0..count).map(|i| n + i).collect()).to_vec()
     }
 
+    /// Sizes of the symbols to time at.
+    fn bench_sizes(&self) -> Vec<Vec<usize>> {
+        let signature = crate::Signature::of(Self::NAME, Self::SIGNATURE);
+        let count = signature.map_or(0, |s| s.symbols.len());
+        [16, 256].map(|n| vec![n; count]).to_vec()
+    }
+
     /// Inputs of the given lengths at which the operator is defined. Standard normal if not said
     /// otherwise; operators with integer inputs must say.
     fn sample(&self, _sizes: &[usize], lengths: [usize; I], random: &mut Stream) -> Sample<I, K> {
