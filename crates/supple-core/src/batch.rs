@@ -6,7 +6,7 @@ use crate::inputs::{Inputs, Mode, Options};
 use crate::operator::{Args, Operator};
 use crate::plan::{Plan, Slot};
 use crate::real::{Float, Real};
-use crate::scratch::Scratch;
+use crate::scratch::{Kept, Scratch};
 use crate::signature::Signature;
 use ndarray::{Array, ArrayD, ArrayView, CowArray, Dimension, IxDyn};
 
@@ -127,8 +127,8 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
             (y.each_mut().map(|y| &mut y[..]), &plan.y),
             ([] as [&mut [T]; 0], &[]),
             states,
-            || (Scratch::default(), Rows::default(), Rows::default()),
-            |(scratch, x_rows, k_rows): &mut (Scratch<T>, Rows<T, I>, Rows<i64, K>), item| {
+            || (Kept::new(), Rows::default(), Rows::default()),
+            |(scratch, x_rows, k_rows): &mut (Kept<T>, Rows<T, I>, Rows<i64, K>), item| {
                 let Item { number, sizes, .. } = item;
                 let x = x_rows.read(plan, &plan.x, &x, number, sizes);
                 let k = k_rows.read(plan, &plan.k, &k, number, sizes);

@@ -8,7 +8,7 @@ use crate::inputs::{Inputs, Mode};
 use crate::operator::{Args, Operator, Point};
 use crate::plan::{Plan, Slot};
 use crate::real::{Float, Real};
-use crate::scratch::Scratch;
+use crate::scratch::{Kept, Scratch};
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use std::borrow::Borrow;
 
@@ -69,8 +69,8 @@ where
                 (dx.each_mut().map(|dx| &mut dx[..]), &self.plan.x),
                 ([] as [&mut [T]; 0], &[]),
                 &mut self.units(),
-                || (Scratch::default(), Readers::default(), Rows::default()),
-                |(scratch, readers, dy_rows): &mut (_, Readers<T, I, O, K>, Rows<T, O>), item| {
+                || (Kept::new(), Readers::default(), Rows::default()),
+                |(scratch, readers, dy_rows): &mut (Kept<T>, Readers<T, I, O, K>, Rows<T, O>), item| {
                     let Item { number, sizes, .. } = item;
                     if let Some(point) = at.point(readers, number, sizes) {
                         let dy = dy_rows.read(&self.plan, &self.plan.y, &dy, number, sizes);

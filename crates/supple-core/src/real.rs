@@ -1,10 +1,13 @@
 //! The scalars that kernels are compiled for.
 
 use crate::erased::{AnyOperator, Erased};
+use crate::scratch::Scratch;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+use std::thread::LocalKey;
 
 /// The scalars that kernels are compiled for: `f32`, `f64` and [`Dual`](crate::Dual)s of them.
 ///
@@ -152,6 +155,8 @@ pub trait Float: Real<Value = Self> + sealed::Sealed {
     fn from_key(key: u64) -> Self;
     /// The calls of an erased operator for this type.
     fn calls(operator: &dyn AnyOperator) -> &dyn Erased<Self>;
+    #[doc(hidden)]
+    fn kept_scratch() -> &'static LocalKey<Cell<Scratch<Self>>>;
 }
 
 mod sealed {
@@ -255,6 +260,10 @@ macro_rules! float {
             }
             fn calls(operator: &dyn AnyOperator) -> &dyn Erased<Self> {
                 operator
+            }
+            fn kept_scratch() -> &'static LocalKey<Cell<Scratch<Self>>> {
+                thread_local!(static KEPT: Cell<Scratch<$t>> = Cell::default());
+                &KEPT
             }
         }
     };

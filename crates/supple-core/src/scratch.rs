@@ -1,6 +1,7 @@
 //! Buffers that kernels borrow.
 
-use crate::real::Real;
+use crate::real::{Float, Real};
+use std::ops::{Deref, DerefMut};
 
 /// Buffers for one thread: a kernel takes what it needs and gives it back, so that a batch allocates
 /// once and a kernel may call another kernel.
@@ -23,6 +24,41 @@ impl<T: Real> Default for Scratch<T> {
             wide: Pool::default(),
             indices: Pool::default(),
             keys: Pool::default(),
+        }
+    }
+}
+
+/// A thread keeps its buffers from call to call up to this size: fresh memory costs a page fault for each
+/// 4 KiB, which is as much as the work of a linear-time kernel.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// The thread's own [`Scratch`], which goes back to the thread when dropped.
+pub(crate) struct Kept<T: Float>(Scratch<T>);
+
+impl<T: Float> Kept<T> {
+    pub fn new() -> Self {
+        Self(T::kept_scratch().take())
+    }
+}
+
+impl<T: Float> Deref for Kept<T> {
+    type Target = Scratch<T>;
+    fn deref(&self) -> &Scratch<T> {
+        &self.0
+    }
+}
+
+impl<T: Float> DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut Scratch<T> {
+        &mut self.0
+    }
+}
+
+impl<T: Float> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let Scratch { reals, wide, indices, keys } = &self.0;
+        if reals.bytes() + wide.bytes() + indices.bytes() + keys.bytes() <= KEPT_BYTES {
+            T::kept_scratch().set(std::mem::take(&mut self.0));
         }
     }
 }
@@ -62,5 +98,9 @@ impl<E: Copy + Default> Pool<E> {
     /// Takes a buffer back.
     pub fn give(&mut self, buffer: Vec<E>) {
         self.0.push(buffer);
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|buffer| buffer.capacity() * size_of::<E>()).sum()
     }
 }

@@ -1,0 +1,174 @@
+//! Sorting with indices.
+//!
+//! The top 32 bits of each value's key (all of it for `f32`) and its position are packed into one
+//! `u64`. Packed keys are distinct, so an unstable sort of them is a stable sort of the values. Short
+//! slices go to the standard library's sort, long ones to a radix sort from the least significant digit,
+//! with digits of 8 or 11 bits: 2048 counters fit the first-level cache.
+//!
+//! `f64` keys are taken relative to the smallest and shifted so that their range fills the 32 bits; the
+//! few that still agree are put in order afterwards.
+
+use supple_core::{Float, Pool, Real, Scratch};
+
+/// From this length on, a radix sort with digits of 8 bits is faster.
+const LONG: usize = 256;
+/// From this length on, digits of 11 bits pay for their longer tables.
+const VERY_LONG: usize = 6000;
+
+/// The stable sorting permutation of `x` and its sorted values, in the [total order](Real::order) or
+/// its reverse. Equal values keep their order either way.
+///
+/// Tangents of duals follow their values. Both vectors come from `scratch`; give them back to
+/// `scratch.indices` and `scratch.reals`, and the next call will not allocate.
+///
+/// `x` must have fewer than 2³² elements.
+///
+/// ```
+/// # use supple_core::Scratch;
+/// # use supple_numerics::argsort::argsort;
+/// let (order, sorted) = argsort(&[2.0, 7.0, 2.0, 1.0], true, &mut Scratch::default());
+/// assert_eq!(order, [1, 0, 2, 3]);
+/// assert_eq!(sorted, [7.0, 2.0, 2.0, 1.0]);
+/// ```
+pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T>) {
+    let bits = 8 * size_of::<T::Value>() as u32;
+    let reverse = if descending { u64::MAX >> (64 - bits) } else { 0 };
+    let key = |x: T| x.value().key() ^ reverse;
+    let (least, shift) = if bits > 32 { compression(x, key) } else { (0, 0) };
+
+    let mut packed = scratch.keys.empty();
+    packed.extend(x.iter().zip(0..).map(|(&x, i)| ((key(x) - least) >> shift) << 32 | i));
+    match x.len() {
+        0..LONG => packed.sort_unstable(),
+        LONG..VERY_LONG => radix_sort::<8, 4, 256>(&mut packed, &mut scratch.keys),
+        _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
+    }
+    if shift > 0 {
+        let full_key = |packed: u64| (key(x[position(packed)]), packed);
+        for ties in packed.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|ties| ties.len() > 1) {
+            ties.sort_unstable_by_key(|&packed| full_key(packed));
+        }
+    }
+
+    let mut order = scratch.indices.empty();
+    order.extend(packed.iter().map(|&packed| packed as u32));
+    let mut sorted = scratch.reals.empty();
+    if size_of::<T>() == 4 {
+        // The value is all there is to a plain `f32`, and its key holds it: no look-up.
+        sorted.extend(packed.iter().map(|&p| T::constant(T::Value::from_key((p >> 32) ^ reverse))));
+    } else {
+        sorted.extend(packed.iter().map(|&packed| x[position(packed)]));
+    }
+    scratch.keys.give(packed);
+    (order, sorted)
+}
+
+fn position(packed: u64) -> usize {
+    packed as u32 as usize
+}
+
+/// The smallest key, and the shift that makes differences to it fit 32 bits.
+fn compression<T: Real>(x: &[T], key: impl Fn(T) -> u64) -> (u64, u32) {
+    let (least, most) = x.iter().fold((u64::MAX, 0), |(least, most), &x| {
+        let key = key(x);
+        (key.min(least), key.max(most))
+    });
+    (least, 32u32.saturating_sub(most.saturating_sub(least).leading_zeros()))
+}
+
+/// Sorts by the upper halves, stably.
+fn radix_sort<const WIDTH: u32, const DIGITS: usize, const BUCKETS: usize>(
+    packed: &mut Vec<u64>,
+    pool: &mut Pool<u64>,
+) {
+    const { assert!(BUCKETS == 1 << WIDTH && WIDTH as usize * DIGITS >= 32) };
+    let digit = |packed: u64, place: usize| (packed >> (32 + WIDTH * place as u32)) as usize % BUCKETS;
+    let mut counts = [[0u32; BUCKETS]; DIGITS];
+    for &packed in &*packed {
+        for (place, counts) in counts.iter_mut().enumerate() {
+            counts[digit(packed, place)] += 1;
+        }
+    }
+    let mut other = pool.zeros(packed.len());
+    for (place, counts) in counts.iter_mut().enumerate() {
+        let first = packed.first().map_or(0, |&packed| digit(packed, place));
+        if counts[first] as usize == packed.len() {
+            continue;
+        }
+        let mut start = 0;
+        for count in counts.iter_mut() {
+            start += std::mem::replace(count, start);
+        }
+        for &packed in &*packed {
+            let next = &mut counts[digit(packed, place)];
+            other[*next as usize] = packed;
+            *next += 1;
+        }
+        std::mem::swap(packed, &mut other);
+    }
+    pool.give(other);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supple_core::{Dual, Stream};
+
+    fn check<T: Real>(x: &[T], scratch: &mut Scratch<T>) {
+        for descending in [false, true] {
+            let mut expected: Vec<u32> = (0..x.len() as u32).collect();
+            expected.sort_by(|&i, &j| {
+                let order = x[i as usize].order(&x[j as usize]);
+                if descending { order.reverse() } else { order }
+            });
+            let (order, sorted) = argsort(x, descending, scratch);
+            assert!(order == expected, "{} elements, descending {descending}", x.len());
+            for (&i, sorted) in order.iter().zip(&sorted) {
+                assert!(sorted.value().key() == x[i as usize].value().key());
+            }
+            scratch.indices.give(order);
+            scratch.reals.give(sorted);
+        }
+    }
+
+    const SIZES: [usize; 11] =
+        [0, 1, 2, 3, 100, LONG - 1, LONG, LONG + 1, VERY_LONG - 1, VERY_LONG, VERY_LONG + 1];
+
+    /// Values of many kinds, with ties and everything that is special.
+    fn samples(n: usize) -> Vec<Vec<f64>> {
+        let mut random = Stream::new(n as u64, 0, 0);
+        let normals = random.normals(n);
+        let special =
+            [f64::NAN, -f64::NAN, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 1e-310, -1e-40, f64::MAX, 1.0];
+        let mixed = |x: &f64| if random.uniform() < 0.5 { special[random.below(10)] } else { *x };
+        vec![
+            normals.iter().map(mixed).collect(),
+            normals.iter().map(|x| (2.0 * x).round()).collect(),
+            // Keys that agree in the leading bits, but for one.
+            normals.iter().map(|x| if *x > 2.0 { 1e300 } else { 1e9 + x * 1e-6 }).collect(),
+            vec![0.5; n],
+            (0..n).rev().map(|i| i as f64).collect(),
+            normals,
+        ]
+    }
+
+    #[test]
+    fn agrees_with_a_stable_sort() {
+        let (mut single, mut double) = (Scratch::default(), Scratch::default());
+        for x in SIZES.into_iter().flat_map(samples) {
+            check(&x, &mut double);
+            check(&x.iter().map(|&x| x as f32).collect::<Vec<_>>(), &mut single);
+        }
+    }
+
+    #[test]
+    fn tangents_follow_their_values() {
+        let scratch = &mut Scratch::default();
+        for n in SIZES {
+            let x: Vec<_> = (0..n).map(|i| Dual::new((i * 7919 % 1009) as f32, i as f32)).collect();
+            check(&x, scratch);
+            let (order, sorted) = argsort(&x, false, scratch);
+            assert!(order.iter().zip(sorted).all(|(&i, x)| x.d == i as f32));
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Isotonic regression by pooling adjacent violators.
+//!
+//! The regressions are those of a **sorted, finite** `x` against a known sequence, which is what
+//! projections onto the permutahedron need. Two blocks are compared by the gap between their values of
+//! `x` and, apart from it, the gap between their places in the sequence. The difference of the two
+//! sequences is never formed: at large scales or lengths its rounding would decide.
+//!
+//! Blocks of equal value are pooled. Time and memory are O(n). At duals, values alone decide and the
+//! blocks' sums carry tangents.
+
+use supple_core::{Real, Scratch};
+
+/// The solution's blocks of equal value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partition<A> {
+    /// Where each block starts, and the length of `x`: block `b` is `starts[b]..starts[b + 1]`.
+    pub starts: Vec<u32>,
+    /// What each block's value depends on, relative to one of its elements: see each function.
+    pub sums: Vec<A>,
+}
+
+impl<A: Copy + Default> Partition<A> {
+    /// Returns the vectors to where they came from.
+    pub fn give<T: Real<Acc = A>>(self, scratch: &mut Scratch<T>) {
+        scratch.indices.give(self.starts);
+        scratch.wide.give(self.sums);
+    }
+}
+
+/// Which way the solution goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trend {
+    /// v₁ ≤ v₂ ≤ …
+    Increasing,
+    /// v₁ ≥ v₂ ≥ …
+    Decreasing,
+}
+
+/// Least squares: $\min_v \sum_i (v_i - (x_i - i \cdot \mathtt{step}))^2$. The value on a block is the
+/// mean; its sum is $\sum_i (x_i - x_\text{first})$.
+///
+/// ```
+/// # use supple_core::Scratch;
+/// # use supple_numerics::isotonic::{Trend, l2};
+/// let blocks = l2(&[1.0, 1.25, 1.5, 4.0], 1.0, Trend::Increasing, &mut Scratch::default());
+/// assert_eq!(blocks.starts, [0, 3, 4]);
+/// assert_eq!(blocks.sums, [0.75, 0.0]);
+/// ```
+pub fn l2<T: Real>(x: &[T], step: f64, trend: Trend, scratch: &mut Scratch<T>) -> Partition<T::Acc> {
+    match trend {
+        Trend::Increasing => least_squares(x, step, |of_x, of_line| of_x <= of_line, scratch),
+        Trend::Decreasing => least_squares(x, step, |of_x, of_line| of_x >= of_line, scratch),
+    }
+}
+
+#[inline(always)]
+fn least_squares<T: Real>(
+    x: &[T],
+    step: f64,
+    violated: impl Fn(f64, f64) -> bool,
+    scratch: &mut Scratch<T>,
+) -> Partition<T::Acc> {
+    let half = 0.5 * step;
+    let join = |a: Block<T::Acc>, b: Block<T::Acc>| {
+        let (m, n) = (a.len, b.len);
+        let gap = x[b.start].widen() - x[a.start].widen();
+        // m n (mean b − mean a), of the values and of the line.
+        let of_x = (gap.as_f64() * m - a.sum.as_f64()) * n + b.sum.as_f64() * m;
+        let of_line = half * (m + n) * m * n;
+        violated(of_x, of_line).then(|| a.sum + (b.sum + gap * T::Acc::of(n)))
+    };
+    pool(x.len(), T::Acc::zero(), join, scratch)
+}
+
+/// Entropic regression of ranks: increasing, and on a block
+/// $\ln \sum_i e^{x_i / \varepsilon} - \ln \sum_i i$ with ranks `i` from `before + 1` on. A block's sum is
+/// $\sum_i e^{(x_i - x_\text{last}) / \varepsilon}$.
+pub fn entropic_ranks<T: Real>(
+    x: &[T],
+    before: usize,
+    softness: f64,
+    scratch: &mut Scratch<T>,
+) -> Partition<T::Acc> {
+    let softness = T::Acc::of(softness);
+    let places = |b: Block<T::Acc>| b.len * (2 * before + b.start + b.end + 1) as f64;
+    let join = |a: Block<T::Acc>, b: Block<T::Acc>| {
+        let gap = x[b.end - 1].widen() - x[a.end - 1].widen();
+        let sum = a.sum * (-gap / softness).exp();
+        (sum.as_f64() * places(b) >= b.sum.as_f64() * places(a)).then(|| sum + b.sum)
+    };
+    pool(x.len(), T::Acc::one(), join, scratch)
+}
+
+/// Entropic regression of a line against values: decreasing, and on a block
+/// $\ln \sum_i e^{-i \cdot \mathtt{step}} - \ln \sum_i e^{-x_i}$. A block's sum is
+/// $\sum_i e^{x_\text{first} - x_i}$.
+pub fn entropic_line<T: Real>(x: &[T], step: f64, scratch: &mut Scratch<T>) -> Partition<T::Acc> {
+    let join = |a: Block<T::Acc>, b: Block<T::Acc>| {
+        let gap = x[b.start].widen() - x[a.start].widen();
+        let excess = (step * a.len - gap.as_f64()).exp();
+        let [of_a, of_b] = [a, b].map(|block| line_sum(block.len, step));
+        let violated = of_a * b.sum.as_f64() * excess <= of_b * a.sum.as_f64();
+        violated.then(|| a.sum + b.sum * (-gap).exp())
+    };
+    pool(x.len(), T::Acc::one(), join, scratch)
+}
+
+/// $\sum_{i < n} e^{-i \cdot \mathtt{step}}$.
+pub fn line_sum(n: f64, step: f64) -> f64 {
+    if n == 1.0 || step == 0.0 { n } else { (-n * step).exp_m1() / (-step).exp_m1() }
+}
+
+/// A run of positions with the sum that its value needs.
+#[derive(Clone, Copy)]
+struct Block<A> {
+    start: usize,
+    end: usize,
+    /// `end − start`, at hand because every comparison waits for it.
+    len: f64,
+    sum: A,
+}
+
+/// The blocks below the topmost. The vectors are longer than `count`, so that a push seldom touches more
+/// than the elements.
+struct Stack<A> {
+    starts: Vec<u32>,
+    sums: Vec<A>,
+    count: usize,
+}
+
+impl<A: Copy + Default> Stack<A> {
+    #[inline]
+    fn push(&mut self, block: Block<A>) {
+        if self.count == self.starts.len() {
+            self.grow();
+        }
+        (self.starts[self.count], self.sums[self.count]) = (block.start as u32, block.sum);
+        self.count += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = 2 * self.count + 64;
+        self.starts.resize(len, 0);
+        self.sums.resize(len, A::default());
+    }
+
+    /// The uppermost block, which ends where the next one starts.
+    #[inline]
+    fn last(&self, end: usize) -> Option<Block<A>> {
+        let last = self.count.checked_sub(1)?;
+        let start = *self.starts.get(last)?;
+        // By way of `u32`, whose conversion is one instruction.
+        let len = (end as u32 - start).into();
+        Some(Block { start: start as usize, end, len, sum: *self.sums.get(last)? })
+    }
+}
+
+/// Pools adjacent blocks, at first single positions with the sum `unit`, until `join` refuses all pairs.
+/// `join` gives the sum of the union of two blocks whose values are in the wrong order or equal.
+#[inline(always)]
+fn pool<T: Real>(
+    n: usize,
+    unit: T::Acc,
+    join: impl Fn(Block<T::Acc>, Block<T::Acc>) -> Option<T::Acc>,
+    scratch: &mut Scratch<T>,
+) -> Partition<T::Acc> {
+    let (starts, sums) = (scratch.indices.empty(), scratch.wide.empty());
+    let mut stack = Stack { starts, sums, count: 0 };
+    let single = |i: usize| Block { start: i, end: i + 1, len: 1.0, sum: unit };
+    let union = |a: Block<_>, b: Block<_>, sum| Block { start: a.start, end: b.end, len: a.len + b.len, sum };
+    let mut end = 0;
+    while end < n {
+        let mut top = single(end);
+        end += 1;
+        // Most branches here cannot be predicted. So the block grows upwards as far as it can before it
+        // is compared with the one below, and a block that has not grown is not compared at all.
+        loop {
+            let before = end;
+            while end < n {
+                let Some(sum) = join(top, single(end)) else { break };
+                top = union(top, single(end), sum);
+                end += 1;
+            }
+            if end == before {
+                break;
+            }
+            let count = stack.count;
+            while let Some(below) = stack.last(top.start) {
+                let Some(sum) = join(below, top) else { break };
+                top = union(below, top, sum);
+                stack.count -= 1;
+            }
+            if stack.count == count {
+                break;
+            }
+        }
+        stack.push(top);
+    }
+    let Stack { mut starts, mut sums, count } = stack;
+    starts.truncate(count);
+    sums.truncate(count);
+    starts.push(n as u32);
+    Partition { starts, sums }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supple_core::{Dual, Stream};
+
+    /// The greatest of the least values over blocks that hold a position; with `sign = −1` the least of
+    /// the greatest.
+    fn minimax(n: usize, sign: f64, value: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let least = |i, k| (k..n).map(|j| sign * value(i, j + 1)).fold(f64::INFINITY, f64::min);
+        (0..n).map(|k| sign * (0..=k).map(|i| least(i, k)).fold(f64::NEG_INFINITY, f64::max)).collect()
+    }
+
+    fn check(found: &Partition<f64>, sign: f64, value: impl Fn(usize, usize) -> f64) {
+        let n = *found.starts.last().unwrap() as usize;
+        let expected = minimax(n, sign, &value);
+        for ends in found.starts.windows(2) {
+            let (start, end) = (ends[0] as usize, ends[1] as usize);
+            for &v in &expected[start..end] {
+                let ours = value(start, end);
+                assert!((v - ours).abs() < 1e-12 * (1.0 + v.abs()), "{v} {ours} {found:?}");
+            }
+        }
+    }
+
+    fn samples() -> Vec<Vec<f64>> {
+        let mut random = Stream::new(1, 0, 0);
+        let mut samples = vec![vec![], vec![2.0], vec![1.0; 7]];
+        for n in [2, 3, 5, 8, 13, 21] {
+            let mut x = random.normals(n);
+            x.sort_by(f64::total_cmp);
+            samples.push(x.iter().map(|x| (2.0 * x).round()).collect());
+            samples.push(x);
+        }
+        samples
+    }
+
+    fn log_sum_exp(x: impl Iterator<Item = f64>) -> f64 {
+        x.map(f64::exp).sum::<f64>().ln()
+    }
+
+    #[test]
+    fn least_squares_agrees_with_the_minimax_formula() {
+        for (x, step) in samples().iter().flat_map(|x| [0.0, 0.1, 0.5, 2.0].map(|step| (x, step))) {
+            let value =
+                |i: usize, j: usize| (i..j).map(|k| x[k] - step * k as f64).sum::<f64>() / (j - i) as f64;
+            check(&l2(x, step, Trend::Increasing, &mut Scratch::default()), 1.0, value);
+            check(&l2(x, step, Trend::Decreasing, &mut Scratch::default()), -1.0, value);
+        }
+    }
+
+    #[test]
+    fn entropic_forms_agree_with_the_minimax_formula() {
+        for (x, softness) in samples().iter().flat_map(|x| [0.1, 1.0, 10.0].map(|s| (x, s))) {
+            let ranks = |i: usize, j: usize| {
+                log_sum_exp(x[i..j].iter().map(|x| x / softness))
+                    - ((i + 4..j + 4).sum::<usize>() as f64).ln()
+            };
+            check(&entropic_ranks(x, 3, softness, &mut Scratch::default()), 1.0, ranks);
+            let line = |i: usize, j: usize| {
+                log_sum_exp((i..j).map(|k| -(k as f64) * softness)) - log_sum_exp(x[i..j].iter().map(|x| -x))
+            };
+            check(&entropic_line(x, softness, &mut Scratch::default()), -1.0, line);
+        }
+    }
+
+    #[test]
+    fn neither_scale_nor_offset_decides() {
+        let mut random = Stream::new(2, 0, 0);
+        // Multiples of 2⁻¹⁶, so that a large offset is exact.
+        let mut x: Vec<f64> = random.normals(500).iter().map(|x| (x * 65536.0).round() / 65536.0).collect();
+        x.sort_by(f64::total_cmp);
+        let scratch = &mut Scratch::default();
+        let expected = l2(&x, 0.004, Trend::Increasing, scratch);
+        assert!((50..450).contains(&expected.sums.len()), "{}", expected.sums.len());
+        let shifted: Vec<f64> = x.iter().map(|x| x + f64::exp2(30.0)).collect();
+        assert_eq!(l2(&shifted, 0.004, Trend::Increasing, scratch), expected);
+        for scale in [f64::exp2(-40.0), f64::exp2(40.0)] {
+            let scaled: Vec<f64> = x.iter().map(|x| x * scale).collect();
+            assert_eq!(l2(&scaled, 0.004 * scale, Trend::Increasing, scratch).starts, expected.starts);
+        }
+        let entropic = entropic_ranks(&x, 0, 0.01, scratch);
+        assert_eq!(entropic_ranks(&shifted, 0, 0.01, scratch), entropic);
+    }
+
+    #[test]
+    fn sums_carry_tangents() {
+        let (x, v) = ([0.1, 0.2, 0.4, 3.0, 3.1], [1.0, -2.0, 0.5, 0.3, 0.7]);
+        let dual: Vec<_> = x.iter().zip(v).map(|(&x, v)| Dual::new(x, v)).collect();
+        let shifted: Vec<f64> = x.iter().zip(v).map(|(x, v)| x + 1e-7 * v).collect();
+        let compare = |dual: Partition<Dual<f64>>, at: Partition<f64>, near: Partition<f64>| {
+            assert_eq!(dual.starts, at.starts);
+            for ((dual, at), near) in dual.sums.iter().zip(at.sums).zip(near.sums) {
+                assert!((dual.v - at).abs() < 1e-15 && (dual.d - (near - at) / 1e-7).abs() < 1e-6);
+            }
+        };
+        let (plain, wide) = (&mut Scratch::default(), &mut Scratch::default());
+        compare(
+            l2(&dual, 1.0, Trend::Increasing, wide),
+            l2(&x, 1.0, Trend::Increasing, plain),
+            l2(&shifted, 1.0, Trend::Increasing, plain),
+        );
+        compare(
+            entropic_ranks(&dual, 0, 1.0, wide),
+            entropic_ranks(&x, 0, 1.0, plain),
+            entropic_ranks(&shifted, 0, 1.0, plain),
+        );
+        compare(
+            entropic_line(&dual, 0.5, wide),
+            entropic_line(&x, 0.5, plain),
+            entropic_line(&shifted, 0.5, plain),
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_ends_well() {
+        let x = [f64::NEG_INFINITY, f64::NEG_INFINITY, 0.0, f64::INFINITY, f64::NAN];
+        let scratch = &mut Scratch::default();
+        for partition in [
+            l2(&x, 1.0, Trend::Increasing, scratch),
+            l2(&x, 1.0, Trend::Decreasing, scratch),
+            entropic_ranks(&x, 0, 1.0, scratch),
+            entropic_line(&x, 1.0, scratch),
+        ] {
+            assert_eq!(partition.starts.len(), partition.sums.len() + 1);
+            assert_eq!(partition.starts.last(), Some(&5));
+        }
+    }
+}

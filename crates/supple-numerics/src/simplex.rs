@@ -1,0 +1,257 @@
+//! Thresholds of the simplex and its relatives: the one number that a projection has to find.
+//!
+//! | set | projection of z | function |
+//! |---|---|---|
+//! | simplex $\{y \ge 0, \sum y = s\}$ | $\max(z_i - \tau, 0)$ | [`simplex`] |
+//! | capped simplex $\{0 \le y \le 1, \sum y = k\}$ | $\min(\max(z_i - \tau, 0), 1)$ | [`capped_simplex`] |
+//! | the same, in binary entropy | $1 / (1 + e^{\tau - z_i})$ | [`logistic`] |
+//!
+//! All are O(n) expected, on any data: the pivots of the first two are drawn at random (from a fixed seed).
+//! Thresholds carry tangents. $-\infty$ entries are never chosen; NaN must be kept out by
+//! [`largest`].
+
+mod mask;
+
+pub use mask::{capped_simplex, logistic};
+
+use crate::elementary::sum_by;
+use supple_core::{Float, Real, Stream};
+
+/// The largest value: NaN if there is one, −∞ if there is nothing.
+pub fn largest<T: Real>(x: &[T]) -> T::Value {
+    let bottom = T::Value::of(f64::NEG_INFINITY);
+    let mut lanes = [bottom; 16];
+    let mut spoilt = false;
+    for row in x.chunks(lanes.len()) {
+        for (lane, x) in lanes.iter_mut().zip(row) {
+            let x = x.value();
+            *lane = if x > *lane { x } else { *lane };
+            spoilt |= x.is_nan();
+        }
+    }
+    if spoilt { T::Value::nan() } else { lanes.into_iter().fold(bottom, |a, b| if b > a { b } else { a }) }
+}
+
+/// The `k`-th and the next largest value, for `1 <= k <= n`; the next of the last is −∞. NaN counts as
+/// largest. O(n) in the worst case.
+pub fn kth_largest<T: Real>(x: &[T], k: usize, keys: &mut Vec<u64>) -> (T::Value, T::Value) {
+    keys.clear();
+    keys.extend(x.iter().map(|x| !x.value().key()));
+    let (_, &mut kth, rest) = keys.select_nth_unstable(k - 1);
+    let next = rest.iter().min().map_or(T::Value::of(f64::NEG_INFINITY), |&key| T::Value::from_key(!key));
+    (T::Value::from_key(!kth), next)
+}
+
+/// τ with `Σ max(z[i] − τ, 0) = total`, for a positive total and the finite [`largest`] entry `top`.
+///
+/// The threshold of a few rows is a bound on τ that most other entries do not pass. For what does, the
+/// mean over a set that holds the support is a bound that drops entries from the set (Michelot 1986);
+/// where it drops few, a random pivot halves the set (Duchi et al. 2008), so that no data make it quadratic.
+pub fn simplex<T: Real>(z: &[T], top: T::Value, total: f64, candidates: &mut Vec<T::Acc>) -> T::Acc {
+    const SAMPLE: usize = 8;
+    let shift = T::Acc::of(top.to_f64());
+    let mut bound = top - T::Value::of(total * (1.0 + T::Value::EPSILON));
+    let strides: &[usize] = if z.len() < 64 * SAMPLE { &[1] } else { &[SAMPLE, 1] };
+    let mut threshold = T::Acc::of(bound.to_f64());
+    for &stride in strides {
+        collect_above(z, bound, stride, candidates);
+        if candidates.is_empty() {
+            continue;
+        }
+        candidates.iter_mut().for_each(|c| *c -= shift);
+        threshold = threshold_of(candidates, total) + shift;
+        let sure = threshold.as_f64() - T::Value::EPSILON * (total + threshold.as_f64().abs());
+        bound = bound.max(T::Value::of(sure));
+    }
+    threshold
+}
+
+/// Collects what is above `bound`, from one row in `stride`, passing over whole rows that are not.
+fn collect_above<T: Real>(z: &[T], bound: T::Value, stride: usize, into: &mut Vec<T::Acc>) {
+    into.clear();
+    for row in z.chunks(16).step_by(stride) {
+        if row.iter().fold(false, |any, z| any | (z.value() > bound)) {
+            let before = into.len();
+            into.extend(row.iter().map(|z| z.widen()));
+            keep(into, before, |c| c.as_f64() > bound.to_f64());
+        }
+    }
+}
+
+/// Keeps the entries from `start` on for which `chosen`, without a branch on each.
+fn keep<A: Real>(entries: &mut Vec<A>, start: usize, mut chosen: impl FnMut(A) -> bool) {
+    let mut end = start;
+    for i in start..entries.len() {
+        let entry = entries[i];
+        entries[end] = entry;
+        end += chosen(entry) as usize;
+    }
+    entries.truncate(end);
+}
+
+/// The threshold of entries that hold the support, which are used up.
+fn threshold_of<A: Real>(candidates: &mut Vec<A>, total: f64) -> A {
+    let sum_above = |c: &[A], pivot: A| sum_by(c, c, |c, _| if c >= pivot { c } else { A::zero() });
+    let (total, mut sum, mut count) = (A::of(total), A::zero(), 0);
+    let mut random = Stream::new(0, candidates.len(), 0);
+    loop {
+        let before = candidates.len();
+        let size = A::of((count + before) as f64);
+        let bound = (sum + sum_by(candidates, candidates, |c, _| c) - total) / size;
+        keep(candidates, 0, |c| c > bound);
+        let after = candidates.len();
+        if after == before {
+            return bound;
+        }
+        if 8 * after > 7 * before {
+            let pivot = candidates[random.below(after)];
+            let more = candidates.iter().filter(|&&c| c >= pivot).count();
+            let more_sum = sum_above(candidates, pivot);
+            if (sum + more_sum - total).as_f64() < (count + more) as f64 * pivot.as_f64() {
+                sum += more_sum;
+                count += more;
+                keep(candidates, 0, |c| c < pivot);
+            } else {
+                keep(candidates, 0, |c| c > pivot);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use supple_core::Dual;
+
+    /// Where `sum` falls through `target`.
+    fn bisect(z: &[f64], target: f64, entry: impl Fn(f64) -> f64) -> f64 {
+        let reach = 1e3 + z.iter().filter(|z| z.is_finite()).fold(0.0, |a: f64, z| a.max(z.abs()));
+        let (mut low, mut high) = (-reach, reach);
+        for _ in 0..200 {
+            let middle = 0.5 * (low + high);
+            let sum: f64 = z.iter().map(|z| entry(z - middle)).sum();
+            if sum >= target { low = middle } else { high = middle }
+        }
+        low
+    }
+
+    fn clamped(z: f64) -> f64 {
+        z.clamp(0.0, 1.0)
+    }
+
+    fn sigmoid(z: f64) -> f64 {
+        1.0 / (1.0 + (-z).exp())
+    }
+
+    /// Centres on the k-th largest, as `capped_simplex` and `logistic` want it.
+    fn centre(z: &[f64], k: usize) -> (Vec<f64>, f64) {
+        let (kth, next) = kth_largest(z, k, &mut vec![]);
+        (z.iter().map(|z| z - kth).collect(), next - kth)
+    }
+
+    fn data() -> impl Strategy<Value = Vec<f64>> {
+        let value = prop_oneof![
+            4 => -3.0..3.0,
+            2 => (-4i32..4).prop_map(|i| i as f64 / 2.0),
+            1 => Just(f64::NEG_INFINITY),
+            1 => -1e9..1e9,
+        ];
+        prop::collection::vec(value, 1..40)
+    }
+
+    proptest! {
+        #[test]
+        fn simplex_sums_to_the_total(mut z in data(), total in 1e-3..50.0) {
+            z[0] = 0.25;
+            let threshold = simplex(&z, largest(&z), total, &mut vec![]);
+            let sum: f64 = z.iter().map(|z| (z - threshold).max(0.0)).sum();
+            let scale = 1.0 + total + threshold.abs();
+            prop_assert!((sum - total).abs() <= 1e-13 * scale, "{sum} for {total}");
+            let expected = bisect(&z, total, |z| z.max(0.0));
+            prop_assert!((threshold - expected).abs() <= 1e-13 * scale, "{threshold} for {expected}");
+        }
+
+        #[test]
+        fn masks_sum_to_k(z in data(), part in 0.0..1.0) {
+            let finite = z.iter().filter(|z| z.is_finite()).count();
+            prop_assume!(finite >= 2);
+            let k = 1 + (part * (finite - 1) as f64) as usize;
+            let (z, next) = centre(&z, k);
+            let target = k as f64;
+            let check = |name: &str, threshold: f64, entry: fn(f64) -> f64| {
+                let sum: f64 = z.iter().map(|z| entry(z - threshold)).sum();
+                prop_assert!((sum - target).abs() <= 1e-12 * target, "{name}: {sum} for {target}");
+                let expected = bisect(&z, target, entry);
+                let at = |threshold: f64| z.iter().map(move |z| entry(z - threshold));
+                let apart = at(threshold).zip(at(expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                prop_assert!(apart <= 1e-12, "{name}: entries differ by {apart:e}");
+                Ok(())
+            };
+            check("capped simplex", capped_simplex(&z, k, next, &mut vec![]), clamped)?;
+            check("logistic", logistic(&z, k, next, &mut vec![]), sigmoid)?;
+        }
+    }
+
+    #[test]
+    fn no_data_are_slow() {
+        // Each entry twice as far down as the one before: every bound drops few of them.
+        let n = 200_000;
+        let spread: Vec<f64> = (0..n).map(|i| -(1.0 - 1.0 / (1.0 + i as f64))).collect();
+        let halving: Vec<f64> = (0..n).map(|i| 2f64.powi(-(i % 1000))).collect();
+        let equal = vec![0.0; n as usize];
+        for z in [spread, halving, equal] {
+            let start = std::time::Instant::now();
+            for total in [1.0, 1000.0] {
+                let threshold = simplex(&z, largest(&z), total, &mut vec![]);
+                let sum: f64 = z.iter().map(|z| (z - threshold).max(0.0)).sum();
+                assert!((sum - total).abs() < 1e-9 * total, "{sum}");
+            }
+            for k in [1, n as usize / 2] {
+                let (z, next) = centre(&z, k);
+                let threshold = capped_simplex(&z, k, next, &mut vec![]);
+                let sum: f64 = z.iter().map(|z| clamped(z - threshold)).sum();
+                assert!((sum - k as f64).abs() < 1e-9 * k as f64, "{sum}");
+            }
+            assert!(start.elapsed().as_secs() < 5);
+        }
+    }
+
+    #[test]
+    fn tangents_keep_the_sum() {
+        let z = [0.4, 0.0, -0.1, -0.3, -2.0];
+        let k = 2;
+        let duals: Vec<_> = z.iter().enumerate().map(|(i, &z)| Dual::new(z, (i as f64).cos())).collect();
+        let moved = |step: f64| {
+            let z: Vec<f64> = duals.iter().map(|z| z.v + step * z.d).collect();
+            let (centred, next) = centre(&z, k);
+            let origin = z[1];
+            [
+                simplex(&z, largest(&z), 1.5, &mut vec![]),
+                origin + capped_simplex(&centred, k, next, &mut vec![]),
+                origin + logistic(&centred, k, next, &mut vec![]),
+            ]
+        };
+        let (ahead, behind) = (moved(1e-6), moved(-1e-6));
+        let found = [
+            simplex(&duals, 0.4, 1.5, &mut vec![]),
+            capped_simplex(&duals, k, -0.1, &mut vec![]),
+            logistic(&duals, k, -0.1, &mut vec![]),
+        ];
+        for i in 0..3 {
+            let expected = (ahead[i] - behind[i]) / 2e-6;
+            assert!((found[i].d - expected).abs() < 1e-8, "{i}: {} for {expected}", found[i].d);
+        }
+    }
+
+    #[test]
+    fn largest_values() {
+        let x: Vec<f32> = (0..100).map(|i| ((i * 37) % 101) as f32).collect();
+        assert_eq!(largest(&x), 100.0);
+        assert_eq!(largest::<f32>(&[]), f32::NEG_INFINITY);
+        let with_nan: Vec<f32> = x.iter().copied().chain([f32::NAN]).collect();
+        assert!(largest(&with_nan).is_nan());
+        assert_eq!(kth_largest(&[1.0, 3.0, 3.0, -1.0], 2, &mut vec![]), (3.0, 1.0));
+        assert_eq!(kth_largest(&[1.0f32], 1, &mut vec![]), (1.0, f32::NEG_INFINITY));
+    }
+}

@@ -1,0 +1,10 @@
+//! Elementwise: steps made smooth.
+
+mod shape;
+mod soft_heaviside;
+mod soft_round;
+
+supple_core::family! { "elementwise":
+    soft_heaviside::{SoftHeaviside, Shape, soft_heaviside};
+    soft_round::{SoftRound, soft_round};
+}

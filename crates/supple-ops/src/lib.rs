@@ -1,0 +1,25 @@
+//! Supple's operators: one folder a family, one file an operator.
+//!
+//! Every operator is a struct of parameters that implements [`Operator`](supple_core::Operator), with a plain
+//! function beside it for the common case. [`CATALOGUE`] lists them all.
+
+pub mod choice;
+pub mod elementwise;
+pub mod order;
+pub mod path;
+pub mod perturb;
+pub mod select;
+pub mod sequence;
+pub mod transport;
+
+/// Every operator, by family.
+pub static CATALOGUE: &[&supple_core::Family] = &[
+    &elementwise::FAMILY,
+    &order::FAMILY,
+    &select::FAMILY,
+    &choice::FAMILY,
+    &transport::FAMILY,
+    &sequence::FAMILY,
+    &path::FAMILY,
+    &perturb::FAMILY,
+];

@@ -1,0 +1,112 @@
+//! What the two projections onto the permutahedron share.
+
+use std::ops::Range;
+use supple_core::{Error, Real, Scratch, choices};
+use supple_numerics::argsort::argsort;
+
+choices! {
+    /// What a projection minimises.
+    pub enum Regularization {
+        /// Euclidean distance: piecewise linear, and exactly the hard operator where values are far
+        /// enough apart.
+        L2 = "l2",
+        /// Kullback-Leibler divergence: smooth inside each block.
+        Entropic = "entropic",
+    }
+}
+
+/// `±x`, so that the result is sorted in ascending order, with its sorting permutation.
+pub(super) fn sorted<T: Real>(x: &[T], negate: bool, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T>) {
+    let (order, mut z) = argsort(x, negate, scratch);
+    if negate {
+        z.iter_mut().for_each(|z| *z = -*z);
+    }
+    (order, z)
+}
+
+/// Whether sorted values have a NaN among them: total order puts it first or last.
+pub(super) fn spoilt<T: Real>(sorted: &[T]) -> bool {
+    sorted.first().is_some_and(|z| z.is_nan()) || sorted.last().is_some_and(|z| z.is_nan())
+}
+
+/// The blocks of a partition.
+pub(super) fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
+    starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
+}
+
+/// Visits every position with the number and the range of its block. A step from block to block is an
+/// addition and no branch: where blocks are short, it could not be predicted.
+#[inline(always)]
+pub(super) fn for_each_position<T: Real>(
+    starts: &[u32],
+    scratch: &mut Scratch<T>,
+    mut visit: impl FnMut(usize, usize, Range<usize>),
+) {
+    let n = starts.last().map_or(0, |&n| n as usize);
+    let mut steps = scratch.indices.zeros(n + 1);
+    starts.iter().skip(1).for_each(|&start| steps[start as usize] = 1);
+    let mut block = 0;
+    for (k, &step) in steps[..n].iter().enumerate() {
+        block += step as usize;
+        visit(k, block, starts[block] as usize..starts[block + 1] as usize);
+    }
+    scratch.indices.give(steps);
+}
+
+/// A length as a real number, by way of the signed type: its conversion is one instruction.
+pub(super) fn real(n: usize) -> f64 {
+    n as i64 as f64
+}
+
+/// Positions are `u32`.
+pub(super) fn check_length(operator: &str, sizes: &[usize]) -> Result<(), Error> {
+    match sizes.first() {
+        Some(&n) if u32::try_from(n).is_err() => Err(Error::argument(operator, "n", "at most 2³² − 1", n)),
+        _ => Ok(()),
+    }
+}
+
+/// The mean of the ranks `start + 1 ..= end`.
+pub(super) fn middle(start: usize, end: usize) -> f64 {
+    0.5 * real(start + end + 1)
+}
+
+/// Sums of `values` by block, over the blocks' weights; 0 for number 0.
+///
+/// An addition to a sum that was changed a moment ago has to wait for it. So where blocks are few, each
+/// has four sums, and elements that are alone add to one of 64 that nobody reads.
+pub(super) fn block_means<A: Real, T: Real<Acc = A>>(
+    block: &[u32],
+    weights: &[f64],
+    values: impl Iterator<Item = A>,
+    scratch: &mut Scratch<T>,
+) -> Vec<A> {
+    const UNUSED: usize = 64;
+    let count = weights.len();
+    let lanes = if count < 64 { 4 } else { 1 };
+    let mut sums = scratch.wide.zeros(count * lanes + UNUSED);
+    for (i, (&b, value)) in block.iter().zip(values).enumerate() {
+        let place = (i & (lanes - 1)) * count + b as usize;
+        let unused = lanes * count + i % UNUSED;
+        sums[if b == 0 { unused } else { place }] += value;
+    }
+    for b in 0..count {
+        let sum: A = (0..lanes).map(|lane| sums[lane * count + b]).sum();
+        sums[b] = sum / A::of(weights[b]);
+    }
+    sums.truncate(count);
+    sums
+}
+
+/// Increasing isotonic regression by its definition as the greatest of the least values of blocks that
+/// hold a position. For oracles.
+pub(super) fn minimax(n: usize, value: impl Fn(Range<usize>) -> f64) -> Vec<f64> {
+    let least = |start, k| (k..n).map(|last| value(start..last + 1)).fold(f64::INFINITY, f64::min);
+    (0..n).map(|k| (0..=k).map(|start| least(start, k)).fold(f64::NEG_INFINITY, f64::max)).collect()
+}
+
+/// `ln Σ exp(x)`. For oracles.
+pub(super) fn log_sum_exp(x: &[f64]) -> f64 {
+    let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + x.iter().map(|x| (x - top).exp()).sum::<f64>().ln()
+}
