@@ -1,24 +1,33 @@
-//! `cargo xtask gen`: the parts of the documents that are written from the code.
+//! `cargo xtask gen`: what is written from the catalogue.
 
 use crate::Result;
 use crate::setup::setup;
 use crate::step::Step;
 use std::fs;
 
-const FILES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
+/// Documents that hold the catalogue's table between two marker lines.
+const TABLES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
 const BEGIN: &str = "<!-- catalogue:begin -->";
 const END: &str = "<!-- catalogue:end -->";
+/// The plain functions on tensors: a file that is generated whole.
+const FUNCTIONS: &str = "crates/supple-tch/src/functions.rs";
 
-/// Puts the catalogue's table into [`FILES`]; with `check` it only compares.
+/// Brings the generated text up to date; with `check` it only compares.
 pub fn generate(check: bool) -> Result {
     let env = setup()?;
     // The release profile: its dependencies are built for the examples anyhow.
-    let print = "cargo run --quiet --release -p supple-tests --bin catalogue";
-    let table = Step::new("the catalogue", print).envs(&env).output()?;
+    let print = |what: &str| {
+        let line = format!("cargo run --quiet --release -p supple-tests --bin catalogue {what}");
+        Step::new("the catalogue", &line).envs(&env).output()
+    };
+    let (table, functions) = (print("table")?, print("functions")?);
     let mut stale = Vec::new();
-    for file in FILES {
+    for file in TABLES.into_iter().chain([FUNCTIONS]) {
         let old = fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
-        let new = splice(&old, &table).map_err(|e| format!("{file}: {e}"))?;
+        let new = match file {
+            FUNCTIONS => functions.clone(),
+            _ => splice(&old, &table).map_err(|e| format!("{file}: {e}"))?,
+        };
         if old == new {
             continue;
         }

@@ -21,7 +21,6 @@ pub trait Runner<T: Float>: Sync {
         dy: &[ArrayD<T>],
     ) -> Result<Vec<ArrayD<T>>, String>;
     /// The derivative of [`vjp`](Self::vjp) along `v`: the cotangents of `dy` and of `x`.
-    #[allow(clippy::type_complexity)]
     fn vjp_derivative(
         &self,
         operator: &dyn AnyContract,

@@ -51,7 +51,6 @@ pub fn evaluate<'a, T: Float, P: Operator<I, O, K>, const I: usize, const O: usi
 
 /// `y = f(x)` for a batch, with one status for each item: an item without an answer is NaN and spoils no
 /// other.
-#[allow(clippy::type_complexity)]
 pub fn evaluate_each<'a, T: Float, P: Operator<I, O, K>, const I: usize, const O: usize, const K: usize>(
     operator: &P,
     inputs: impl Into<Inputs<'a, T, I, K>>,
@@ -97,7 +96,6 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
     }
 
     /// The values, keeping nothing.
-    #[allow(clippy::type_complexity)]
     pub fn evaluate<P: Operator<I, O, K>, const O: usize>(
         &self,
         operator: &P,

@@ -42,7 +42,6 @@ pub trait Pullback<T: Float>: Send + Sync {
         v: &[ArrayViewD<'_, T>],
     ) -> Result<Vec<ArrayD<T>>, Error>;
     /// The derivative of `vjp` along `v`: the cotangents of `dy` and of `x`.
-    #[allow(clippy::type_complexity)]
     fn vjp_derivative(
         &self,
         x: &[ArrayViewD<'_, T>],
@@ -62,10 +61,8 @@ pub trait Pullback<T: Float>: Send + Sync {
 /// Calls for one dtype, with the arity forgotten.
 pub trait Erased<T: Float>: Send + Sync {
     /// Outputs, and the items that have none.
-    #[allow(clippy::type_complexity)]
     fn evaluate(&self, inputs: AnyInputs<'_, T>) -> Result<(Vec<ArrayD<T>>, Vec<(usize, Fault)>), Error>;
     /// Outputs, and their derivatives.
-    #[allow(clippy::type_complexity)]
     fn linearize(&self, inputs: AnyInputs<'_, T>) -> Result<(Vec<ArrayD<T>>, Box<dyn Pullback<T>>), Error>;
 }
 

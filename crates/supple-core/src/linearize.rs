@@ -92,7 +92,6 @@ impl<T: Float, P: Operator<I, O, K>, const I: usize, const O: usize, const K: us
 
     /// The derivative of [`vjp`](Self::vjp) along `v`: `(J v, d/dε J(x + ε v)ᵀ dy)`. The first is the
     /// cotangent of `dy`, the second that of `x`, when a gradient is differentiated again.
-    #[allow(clippy::type_complexity)]
     pub fn vjp_derivative(
         &self,
         dy: [ArrayViewD<'_, T>; O],

@@ -110,7 +110,6 @@ where
         Ok(restore(&self.plan, &self.plan.y, jv))
     }
 
-    #[allow(clippy::type_complexity)]
     pub fn vjp_derivative(
         &self,
         x: [ArrayViewD<'_, T>; I],
@@ -311,7 +310,6 @@ impl<T: Float, const I: usize, const O: usize, const K: usize> Default for Lift<
 
 impl<T: Float, const I: usize, const O: usize, const K: usize> Lift<T, I, O, K> {
     /// Arguments, saved state and outputs of `f(x + ε v)`; `None` where the item has no answer.
-    #[allow(clippy::type_complexity)]
     fn run<'m, B, P>(
         &'m mut self,
         state: &State<T, B, P, I, O, K>,

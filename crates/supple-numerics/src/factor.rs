@@ -32,7 +32,9 @@ pub fn cholesky<T: Real>(a: &mut [T], n: usize, least: f64) -> Result<(), Breakd
         while let Some(u0) = above.next() {
             match (above.next(), above.next(), above.next()) {
                 (Some(u1), Some(u2), Some(u3)) => add_four(row, [u0, u1, u2, u3].map(|u| (-u[0], u))),
-                (u1, u2, _) => [Some(u0), u1, u2].into_iter().flatten().for_each(|u| add(row, -u[0], u, |u| u)),
+                (u1, u2, _) => {
+                    [Some(u0), u1, u2].into_iter().flatten().for_each(|u| add(row, -u[0], u, |u| u))
+                }
             }
         }
         let pivot = row[0].as_f64();

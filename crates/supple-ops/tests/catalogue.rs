@@ -37,7 +37,11 @@ fn an_operator_has_the_name_of_its_file() {
 #[test]
 fn entries_tell_what_they_are() {
     for entry in CATALOGUE.iter().flat_map(|family| family.entries) {
-        assert!(!entry.summary.is_empty() && !entry.paper.is_empty() && !entry.cost.is_empty(), "{}", entry.name);
+        assert!(
+            !entry.summary.is_empty() && !entry.paper.is_empty() && !entry.cost.is_empty(),
+            "{}",
+            entry.name
+        );
         assert!((entry.cases)().len() > 1, "{} is checked at its defaults only", entry.name);
         for argument in entry.arguments {
             let known = entry.fields.iter().any(|field| field.name == *argument);

@@ -20,8 +20,8 @@ use super::dag::Dag;
 use super::oracle;
 use ndarray::{ArrayD, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Sample, Scaling, Scratch,
-    Stream, evaluate,
+    Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Sample, Scaling,
+    Scratch, Stream, evaluate,
 };
 use supple_numerics::smooth_max::SmoothMax;
 
@@ -117,6 +117,8 @@ fn spread<T: Real>(dag: &Dag, weights: &[T], more: impl Fn(usize) -> T, nodes: &
 impl Operator<1, 2, 2> for SoftShortestPath {
     const NAME: &'static str = "soft_shortest_path";
     const SIGNATURE: &'static str = "cost(e), from: index(e), to: index(e) -> value(), usage(e)";
+    // Under L2, usages have kinks where a step enters or leaves the support.
+    const GRADIENT: Gradient = Gradient::AlmostEverywhere;
 
     type Saved<T: Real> = Plan<T>;
 

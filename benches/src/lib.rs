@@ -1,0 +1,1 @@
+//! Benches of all operators; see `benches/`.

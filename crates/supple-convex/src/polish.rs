@@ -1,0 +1,157 @@
+//! From a guess at the active set to the exact solution: equality-constrained solves with a check.
+
+use crate::dense::{add_gram, add_product, cholesky, largest};
+use crate::kkt::{Kkt, Singular};
+use crate::problem::Problem;
+
+/// A point that satisfies the optimality conditions, and the system that it solves.
+#[derive(Debug, Clone, Default)]
+pub struct Solution {
+    /// Variables.
+    pub z: Vec<f64>,
+    /// Multipliers: of all equalities, then of the active inequalities.
+    pub multipliers: Vec<f64>,
+    /// Active inequalities, ascending.
+    pub active: Vec<u32>,
+    /// The factored system of the active set.
+    pub kkt: Kkt,
+}
+
+/// Why a guess did not lead to a solution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rejected {
+    /// Signs or slacks are wrong, and correcting the guess did not help.
+    WrongSet,
+    /// More than one point has the least objective on the guessed set.
+    NotUnique,
+}
+
+/// Tries guesses for one problem; keeps the factor of Q where it has one.
+pub struct Polish<'a> {
+    problem: &'a Problem,
+    tolerance: f64,
+    /// U with Q = UᵀU, where Q is definite enough.
+    factor: Option<Vec<f64>>,
+    slack: Vec<f64>,
+}
+
+/// Least pivot of Q as a fraction of its diagonal for Q to be used as it is.
+const DEFINITE: f64 = 1e-9;
+/// The same for Q + ρ CᵀC, below which the system counts as singular.
+const UNIQUE: f64 = 1e-13;
+/// Corrections of one guess.
+const ROUNDS: usize = 6;
+
+impl<'a> Polish<'a> {
+    /// Prepares for guesses whose points may violate signs and constraints by `tolerance`.
+    pub fn new(problem: &'a Problem, tolerance: f64) -> Self {
+        let mut factor = problem.quadratic.clone();
+        let definite = cholesky(&mut factor, problem.n, DEFINITE);
+        let slack = vec![0.0; problem.inequalities()];
+        Self { problem, tolerance, factor: definite.ok().map(|()| factor), slack }
+    }
+
+    /// Whether Q is positive definite.
+    pub fn is_definite(&self) -> bool {
+        self.factor.is_some()
+    }
+
+    /// Solves with the inequalities `active` as equalities; drops those with the wrong sign and adds
+    /// violated ones until none is left. `lambda` are estimates of all multipliers.
+    ///
+    /// An inequality that is active with multiplier zero is taken as inactive.
+    pub fn solve(&mut self, mut active: Vec<u32>, lambda: &[f64]) -> Result<Solution, Rejected> {
+        let mut kkt = Kkt::new(self.problem.n);
+        for round in 0..ROUNDS {
+            self.factor(&mut kkt, &mut active, lambda)?;
+            let (z, multipliers) = self.point(&kkt, &active);
+            if !z.iter().chain(&multipliers).all(|x| x.is_finite()) {
+                return Err(Rejected::WrongSet);
+            }
+            // Dropping a multiplier of about zero can violate its constraint by more than the tolerance
+            // where Q is flat: such a one is kept when it comes back.
+            let keep = if round < 3 { self.tolerance } else { -self.tolerance };
+            let corrected = self.corrected(&active, &z, &multipliers, keep);
+            if corrected == active {
+                return Ok(Solution { z, multipliers, active, kkt });
+            }
+            active = corrected;
+        }
+        Err(Rejected::WrongSet)
+    }
+
+    /// Factors the system of the active set, taking out inequalities until the rest are independent.
+    fn factor(&self, kkt: &mut Kkt, active: &mut Vec<u32>, lambda: &[f64]) -> Result<(), Rejected> {
+        let Problem { n, a, b, g, .. } = self.problem;
+        let mut estimates: Vec<f64> = active.iter().map(|&i| lambda[i as usize]).collect();
+        loop {
+            kkt.w.clear();
+            kkt.w.extend_from_slice(a);
+            active.iter().for_each(|&i| kkt.w.extend_from_slice(&g[i as usize * n..(i as usize + 1) * n]));
+            kkt.h.clear();
+            let result = match &self.factor {
+                Some(factor) => {
+                    kkt.h.extend_from_slice(factor);
+                    kkt.rho = 0.0;
+                    kkt.factor_rows()
+                }
+                None => {
+                    kkt.h.extend_from_slice(&self.problem.quadratic);
+                    kkt.rho = 1.0;
+                    let ones = vec![1.0; b.len() + active.len()];
+                    add_gram(&mut kkt.h, &kkt.w, &ones, *n, &mut vec![0.0; kkt.w.len()]);
+                    kkt.factor(UNIQUE)
+                }
+            };
+            match result {
+                Ok(()) => return Ok(()),
+                Err(Singular::Hessian) => return Err(Rejected::NotUnique),
+                Err(Singular::Rows(combination)) => {
+                    let combination = combination.get(b.len()..).unwrap_or_default();
+                    let Some(i) = reduce(&mut estimates, combination) else {
+                        return Err(Rejected::WrongSet);
+                    };
+                    estimates.remove(i);
+                    active.remove(i);
+                }
+            }
+        }
+    }
+
+    /// The stationary point on the active set and its multipliers.
+    fn point(&self, kkt: &Kkt, active: &[u32]) -> (Vec<f64>, Vec<f64>) {
+        let mut z: Vec<f64> = self.problem.linear.iter().map(|q| -q).collect();
+        let mut multipliers = self.problem.b.clone();
+        multipliers.extend(active.iter().map(|&i| self.problem.h[i as usize]));
+        kkt.solve(&mut z, &mut multipliers);
+        (z, multipliers)
+    }
+
+    /// The active inequalities with multipliers above `keep`, and those that the point violates.
+    fn corrected(&mut self, active: &[u32], z: &[f64], multipliers: &[f64], keep: f64) -> Vec<u32> {
+        let Problem { g, h, b, .. } = self.problem;
+        self.slack.copy_from_slice(h);
+        self.slack.iter_mut().for_each(|s| *s = -*s);
+        add_product(&mut self.slack, g, z, |x| x);
+        let keep = keep * (1.0 + largest(multipliers));
+        let violated = self.tolerance * (1.0 + largest(z));
+        let mut signs = active.iter().zip(&multipliers[b.len()..]).peekable();
+        let chosen = self.slack.iter().enumerate().filter(|&(i, &excess)| {
+            match signs.next_if(|(active, _)| **active as usize == i) {
+                Some((_, &multiplier)) => multiplier > keep,
+                None => excess > violated,
+            }
+        });
+        chosen.map(|(i, _)| i as u32).collect()
+    }
+}
+
+/// Moves the non-negative `estimates` along a combination of rows that vanishes until one becomes zero,
+/// and returns which (Carathéodory's argument).
+fn reduce(estimates: &mut [f64], combination: &[f64]) -> Option<usize> {
+    let ratios =
+        combination.iter().enumerate().filter(|(_, c)| **c > 0.0).map(|(i, c)| (i, estimates[i] / c));
+    let (first, step) = ratios.min_by(|(_, x), (_, y)| x.total_cmp(y))?;
+    estimates.iter_mut().zip(combination).for_each(|(e, c)| *e = (*e - step * c).max(0.0));
+    Some(first)
+}

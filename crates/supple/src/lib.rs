@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+pub use supple_core::{
+    Args, Contract, Domain, Dual, Entry, Error, Evaluated, Family, Fault, Field, Float, Floats, Gradient,
+    Inputs, Kind, Law, Linearized, Mode, OfSizes, Operator, Options, Params, Point, Pool, Real, Residual,
+    Reversed, Sample, Scaling, Scratch, Signature, Stream, Value, choices, evaluate, evaluate_each, family,
+    linearize, linearize_each, map, params,
+};
+pub use supple_ops::*;
+
+/// What a program that calls operators needs: the calls of the engine, every operator and every plain
+/// function.
+///
+/// ```
+/// use supple::prelude::*;
+///
+/// let ranks = soft_rank(&[2.9, 0.1, 1.2], 0.1)?;
+/// assert_eq!(ranks.to_vec(), [3.0, 1.0, 2.0]);
+/// # Ok::<(), Error>(())
+/// ```
+pub mod prelude {
+    pub use crate::{Error, Fault, Inputs, Mode, evaluate, evaluate_each, linearize, linearize_each};
+
+    // A new operator is here without a line of its own. Each family has a `FAMILY`, and some have choices of
+    // the same name: those are had through the family's module.
+    #[allow(ambiguous_glob_reexports)]
+    pub use supple_ops::{
+        choice::*, elementwise::*, order::*, path::*, perturb::*, select::*, sequence::*, transport::*,
+    };
+}
