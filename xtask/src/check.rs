@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every check there is.
 //!
 //! LibTorch's bindings take minutes to build, so they are built three times and not more: in
-//! the dev profile (clippy, tests and docs share it), in the release profile (benches, examples
-//! and the generated files share it), and for the crate outside the workspace, which has a
+//! the dev profile (clippy, tests, docs and the generated files share it), in the release profile
+//! (benches and examples share it), and for the crate outside the workspace, which has a
 //! target folder of its own, as a user's has.
 
 use crate::setup::{Environment, setup};

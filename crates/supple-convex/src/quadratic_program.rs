@@ -150,6 +150,10 @@ impl Contract<6, 3> for QuadraticProgram {
         small.into_iter().chain([[40, 45, 6]]).map(Vec::from).collect()
     }
 
+    fn bench_sizes(&self) -> Vec<Vec<usize>> {
+        [[10, 10, 3], [30, 30, 5], [100, 100, 10]].map(Vec::from).to_vec()
+    }
+
     fn sample(&self, sizes: &[usize], _: [usize; 6], random: &mut Stream) -> Sample<6, 0> {
         let &[n, m, p] = sizes else { return Sample { x: Default::default(), k: [] } };
         Sample { x: sample::away_from_kinks([n, m, p], random), k: [] }
