@@ -159,7 +159,6 @@ impl Grid {
 
 /// A walk from the west of the map to the east.
 struct Journey {
-    oracle: ShortestPath,
     loss: FenchelYoung<ShortestPath>,
     /// 1 on the edges that the walker took.
     taken: Tensor,
@@ -171,9 +170,13 @@ impl Journey {
         let mut cell = |from: usize| random.below(ROWS) * COLUMNS + from + random.below(COLUMNS / 4);
         let (start, goal) = (cell(0), cell(COLUMNS - COLUMNS / 4));
         let oracle = ShortestPath::new(ROWS * COLUMNS, &grid.edges, start, goal)?;
-        let noise = PerturbedArgmax { softness: 0.1, samples: 8, ..PerturbedArgmax::new(oracle.clone()) };
         let taken: Vec<f32> = shortest(&oracle, true_costs)?.iter().map(|&y| y as f32).collect();
-        Ok(Self { oracle, loss: FenchelYoung(noise), taken: Tensor::from_slice(&taken), start })
+        let noise = PerturbedArgmax { softness: 0.1, samples: 8, ..PerturbedArgmax::new(oracle) };
+        Ok(Self { loss: FenchelYoung(noise), taken: Tensor::from_slice(&taken), start })
+    }
+
+    fn oracle(&self) -> &ShortestPath {
+        &self.loss.0.oracle
     }
 }
 
@@ -199,7 +202,8 @@ fn network(root: &nn::Path) -> nn::Sequential {
 fn test_paths(journeys: &[Journey], costs: &[f64], true_costs: &[f64]) -> Result<(f64, f64), Fault> {
     let total = |path: &[f64]| path.iter().zip(true_costs).map(|(y, cost)| y * cost).sum::<f64>();
     let (mut same, mut ratio) = (0.0, 0.0);
-    for Journey { oracle, .. } in journeys {
+    for journey in journeys {
+        let oracle = journey.oracle();
         let (ours, theirs) = (shortest(oracle, costs)?, shortest(oracle, true_costs)?);
         same += f64::from(ours == theirs);
         ratio += total(&ours) / total(&theirs);
@@ -234,7 +238,7 @@ fn draw(
         for journey in journeys {
             let paths = [(true_cells, TRUE_PATH, 6), (learned_cells, LEARNED_PATH, 2)];
             for (cells, color, stroke) in paths {
-                let path = shortest(&journey.oracle, &grid.edge_costs(cells))?;
+                let path = shortest(journey.oracle(), &grid.edge_costs(cells))?;
                 let points = grid.cells_along(&path, journey.start).into_iter().map(centre);
                 panel.draw(&PathElement::new(points.collect::<Vec<_>>(), color.stroke_width(stroke)))?;
             }

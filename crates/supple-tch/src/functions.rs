@@ -246,7 +246,7 @@ pub fn f_soft_dtw_divergence(x: &Tensor, y: &Tensor, softness: f64) -> Result<Te
 
 /// Smoothed shortest path through a graph without cycles, with edge usage.
 ///
-/// `cost(e), from: index(e), to: index(e) -> value(), usage(e)`; gradient: exact; operator: [`path::SoftShortestPath`].
+/// `cost(e), from: index(e), to: index(e) -> value(), usage(e)`; gradient: almost everywhere; operator: [`path::SoftShortestPath`].
 /// * `nodes`: The number of nodes.
 /// * `softness`: Smoothing γ of the minimum, in the unit of the costs.
 ///
