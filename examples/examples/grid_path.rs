@@ -230,7 +230,8 @@ fn draw(
     let (width, height) = (COLUMNS as i32 * CELL, ROWS as i32 * CELL);
     let canvas = SVGBackend::new(PICTURE, (2 * width as u32 + 60, height as u32 + 84)).into_drawing_area();
     canvas.fill(&WHITE)?;
-    let panels = [("true costs", true_cells, 20), ("learned costs", learned_cells, width + 40)];
+    let panels =
+        [("true costs: dark cells are dear", true_cells, 20), ("learned costs", learned_cells, width + 40)];
     for (title, cells, left) in panels {
         canvas.draw(&Text::new(title, (left, 14), ("sans-serif", 18)))?;
         let panel = canvas.clone().shrink((left, 40), (width, height));

@@ -248,9 +248,9 @@ pub(crate) fn threads<T: Float>(case: &Case) -> Outcome {
     let mut random = Stream::new(27, 0, 0);
     let sizes = large_sizes(case);
     let one = Problem::<T>::sample(&*case.operator, &sizes, &[], &mut random)?;
-    // More elements than the engine gives to one thread, unless the items are many.
+    // More elements than the engine gives to one thread.
     let elements: usize = one.x.iter().map(ArrayD::len).sum();
-    let items = (70_000 / elements.max(1) + 1).min(1000);
+    let items = 70_000 / elements.max(1) + 2;
     let problem = Problem::<T>::sample(&*case.operator, &sizes, &[items], &mut random)?;
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string())?;

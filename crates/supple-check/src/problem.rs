@@ -120,9 +120,10 @@ pub(crate) fn inner<T: Float>(a: &[ArrayD<T>], b: &[ArrayD<T>]) -> (f64, f64) {
     (terms().sum(), terms().map(f64::abs).sum())
 }
 
-/// Largest absolute value.
+/// Largest finite absolute value.
 pub(crate) fn largest<T: Float>(arrays: &[ArrayD<T>]) -> f64 {
-    arrays.iter().flatten().map(|a| a.to_f64().abs()).fold(0.0, f64::max)
+    let sizes = arrays.iter().flatten().map(|a| a.to_f64().abs());
+    sizes.filter(|size| size.is_finite()).fold(0.0, f64::max)
 }
 
 /// Compares arrays entry by entry, relative to the largest entry and to one.
@@ -143,6 +144,9 @@ pub(crate) fn close_scaled<T: Float, U: Float>(
     expected: &[ArrayD<U>],
     bound: f64,
 ) -> Outcome {
+    if got.len() != expected.len() {
+        return Err(format!("{what}: {} arrays for {}", got.len(), expected.len()));
+    }
     for (o, (got, expected)) in got.iter().zip(expected).enumerate() {
         if got.shape() != expected.shape() {
             return Err(format!("{what} {o}: shape {:?} for {:?}", got.shape(), expected.shape()));

@@ -100,7 +100,9 @@ pub(crate) fn hard_limit(case: &Case) -> Outcome {
         let distance = |operator: &dyn AnyContract, problem: &Problem<f64>, hard: &[ArrayD<f64>]| {
             let soft = evaluate(operator, problem)?;
             let pairs = soft.iter().zip(hard).flat_map(|(s, h)| s.iter().zip(h));
-            Ok::<f64, String>(pairs.map(|(s, h)| (s - h).abs()).fold(0.0, f64::max))
+            // Written so that NaN stays: `f64::max` would drop it.
+            let larger = |worst: f64, d: f64| if worst.is_nan() || d <= worst { worst } else { d };
+            Ok::<f64, String>(pairs.map(|(s, h)| (s - h).abs()).fold(0.0, larger))
         };
         problem.options.mode = Mode::Hard;
         let hard = evaluate(&*operator, &problem)?;

@@ -65,6 +65,7 @@ fn add_products_of_columns(h: &mut [f64], a: &[f64], b: &[f64], [m, n]: [usize; 
         ArrayView2::from_shape((m, n), a),
         ArrayView2::from_shape((m, n), b),
     );
+    single_thread();
     if let (Ok(mut h), Ok(a), Ok(b)) = shapes {
         for start in (0..n).step_by(BLOCKED) {
             let end = (start + BLOCKED).min(n);
@@ -77,6 +78,7 @@ fn add_products_of_columns(h: &mut [f64], a: &[f64], b: &[f64], [m, n]: [usize; 
 /// Writes the upper triangle of W Wᵀ, for W of `k` rows of `n`.
 pub fn gram_of_rows(s: &mut [f64], w: &[f64], [k, n]: [usize; 2]) {
     if k >= BLOCKED {
+        single_thread();
         let shapes = (ArrayViewMut2::from_shape((k, k), s), ArrayView2::from_shape((k, n), w));
         if let (Ok(mut s), Ok(w)) = shapes {
             for start in (0..k).step_by(BLOCKED) {

@@ -173,7 +173,9 @@ where
         };
         let outputs = dy.iter().zip(&y).map(|(dy, y)| inner(dy, &y.view())).zip(scaling.outputs);
         let inputs = dx.iter().zip(&x).map(|(dx, x)| inner(&dx.view(), x)).zip(scaling.inputs);
-        let sum = |terms: &mut dyn Iterator<Item = (f64, i8)>| terms.map(|(t, p)| t * p as f64).sum::<f64>();
+        let sum = |terms: &mut dyn Iterator<Item = (f64, i8)>| {
+            terms.filter(|(_, p)| *p != 0).map(|(t, p)| t * p as f64).sum::<f64>()
+        };
         let euler = sum(&mut { outputs }) - sum(&mut { inputs });
         Ok(euler / (scaling.power as f64 * scaling.softness))
     }

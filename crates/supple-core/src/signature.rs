@@ -9,7 +9,8 @@ use std::sync::Mutex;
 /// * `x(n)`: a real input with one core axis; axes in front of the core ones are batch.
 /// * `label: index()`: an integer input, which carries no gradient.
 /// * `n>=1`: the least size; without it zero is legal.
-/// * `x(...) -> y(...)`: elementwise; the engine hands the kernel blocks of any length.
+/// * `x(...) -> y(...)`: elementwise; the engine hands the kernel blocks of any length, which are its
+///   items. All arguments are real and elementwise then.
 /// * A symbol that only outputs have gets its size from [`Operator::size`](crate::Operator::size).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signature {
@@ -83,7 +84,9 @@ impl Signature {
             this.outputs.push(argument);
         }
         let one_symbol = this.symbols.len() == 1 && this.symbols[0].name == "...";
-        (!this.outputs.is_empty() && (!this.elementwise || one_symbol)).then_some(this)
+        let alike = this.inputs.iter().chain(&this.outputs).all(|argument| argument.core == [0]);
+        let elementwise = one_symbol && alike && this.indices.is_empty();
+        (!this.outputs.is_empty() && (!this.elementwise || elementwise)).then_some(this)
     }
 
     fn core(&mut self, text: &'static str) -> Option<Vec<usize>> {
@@ -146,7 +149,15 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_read() {
-        for text in ["x(n)", "x(n -> y(n)", "x(n), l: real() -> y()", "x(n) -> ", "x(...), y(n) -> z(n)"] {
+        for text in [
+            "x(n)",
+            "x(n -> y(n)",
+            "x(n), l: real() -> y()",
+            "x(n) -> ",
+            "x(...), y(n) -> z(n)",
+            "x(...), alpha() -> y(...)",
+            "x(...), k: index(...) -> y(...)",
+        ] {
             let error = Signature::of("my_operator", text).unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }

@@ -124,6 +124,9 @@ impl Operator<1, 2, 2> for SoftShortestPath {
 
     fn validate(&self, _sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
+        if u32::try_from(self.nodes).is_err() {
+            return Err(Error::argument(Self::NAME, "nodes", "below 2³²", self.nodes));
+        }
         let inside = |name, node: u64| match node < self.nodes as u64 {
             true => Ok(()),
             false => Err(Error::argument(Self::NAME, name, format!("in 0..{}", self.nodes), node)),

@@ -78,7 +78,10 @@ impl<S: Oracle> Operator<2> for FenchelYoung<S> {
         for ((d, &mean), &target) in dtheta.iter_mut().zip(at.saved).zip(target) {
             *d = dloss[0] * (T::of(mean) - target);
         }
-        dtarget.iter_mut().zip(theta).for_each(|(d, &theta)| *d = -dloss[0] * theta);
+        dtarget.iter_mut().zip(theta).for_each(|(d, &theta)| {
+            // A masked score is −∞; without a cotangent it has no gradient.
+            *d = if dloss[0].is_zero() { T::zero() } else { -dloss[0] * theta }
+        });
     }
 
     /// `max ⟨θ, y⟩ − ⟨θ, target⟩`: the loss of the structured perceptron.
