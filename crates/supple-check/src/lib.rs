@@ -8,11 +8,43 @@
 //!
 //! In a unit test of your own operator:
 //!
-//! ```ignore
-//! #[test]
-//! fn keeps_the_contract() {
-//!     supple_check::assert_contract(&Entry::of::<MyOperator, _, _, _>());
-//! }
+//! ```
+//! # use supple_core::{params, Args, Contract, Entry, Fault, Operator, Params, Point, Real, Scratch};
+//! # params! {
+//! #     /// A multiple.
+//! #     pub struct MyOperator {
+//! #         /// The factor.
+//! #         factor: f64 = 2.0, Positive;
+//! #     }
+//! # }
+//! # impl Operator for MyOperator {
+//! #     const NAME: &'static str = "my_operator";
+//! #     const SIGNATURE: &'static str = "x(...) -> y(...)";
+//! #     type Saved<T: Real> = ();
+//! #     fn validate(&self, _: &[usize]) -> Result<(), supple_core::Error> {
+//! #         self.check(Self::NAME)
+//! #     }
+//! #     fn forward<T: Real>(
+//! #         &self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut (), _: &mut Scratch<T>,
+//! #     ) -> Result<(), Fault> {
+//! #         y.iter_mut().zip(at.x[0]).for_each(|(y, &x)| *y = T::of(self.factor) * x);
+//! #         Ok(())
+//! #     }
+//! #     fn vjp<T: Real>(
+//! #         &self, _: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>,
+//! #     ) {
+//! #         dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = T::of(self.factor) * dy);
+//! #     }
+//! # }
+//! # impl Contract for MyOperator {
+//! #     const SUMMARY: &'static str = "a multiple";
+//! #     const PAPER: &'static str = "none";
+//! #     const COST: &'static str = "O(n)";
+//! #     fn cases() -> Vec<Self> {
+//! #         vec![Self { factor: 2.0 }, Self { factor: 0.5 }]
+//! #     }
+//! # }
+//! supple_check::assert_contract(&Entry::of::<MyOperator, _, _, _>());
 //! ```
 
 mod batches;

@@ -163,7 +163,7 @@ pub(crate) fn close_scaled<T: Float, U: Float>(
     Ok(())
 }
 
-/// Compares arrays bit by bit.
+/// Compares arrays without tolerance; all NaN are alike, and so are both zeros.
 pub(crate) fn identical<T: Float>(what: &str, got: &[ArrayD<T>], expected: &[ArrayD<T>]) -> Outcome {
     close_scaled(what, got, expected, 0.0)
 }

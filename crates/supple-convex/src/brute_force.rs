@@ -1,10 +1,12 @@
 //! Quadratic programs by trying every active set: slow, and obviously right.
 
-/// The first point of all active sets that satisfies the optimality conditions, for Q, q, G, h, A, b.
-/// `None` where there are too many sets to try.
+/// The first point of all active sets that satisfies the optimality conditions, for Q, q, G, h, A, b; NaN
+/// if there is none. `None` where there are too many sets to try.
 pub fn minimize(x: [&[f64]; 6]) -> Option<[Vec<f64>; 3]> {
-    let [_, _, _, h, ..] = x;
-    (h.len() <= 8).then(|| (0..1 << h.len()).find_map(|set: u32| stationary_point(x, set)))?
+    let [_, q, _, h, _, b] = x;
+    let nothing = || [q.len(), h.len(), b.len()].map(|n| vec![f64::NAN; n]);
+    let optimal = || (0..1 << h.len()).find_map(|set: u32| stationary_point(x, set));
+    (h.len() <= 8).then(|| optimal().unwrap_or_else(nothing))
 }
 
 /// The solution of the equality-constrained problem on a set of inequalities, if it is optimal.

@@ -51,7 +51,7 @@ pub fn minimize<R>(
     for iterations in 0..=limit {
         if iterations == 0 {
             if !solver.start() {
-                break;
+                return Err(Stopped { at: solver.at, iterations, residual });
             }
         } else if !solver.step() {
             return Err(Stopped { at: solver.at, iterations, residual });

@@ -61,6 +61,9 @@ impl LinearProgram {
     /// Adds G y ≤ h, with one column of G for each variable.
     pub fn inequalities(mut self, g: ArrayView2<'_, f64>, h: ArrayView1<'_, f64>) -> Result<Self, Error> {
         let rows = self.rows("G", g, h)?;
+        if h.iter().any(|h| h.is_nan()) {
+            return Err(Error::argument(NAME, "h", "numbers or ±∞", f64::NAN));
+        }
         self.inequalities.extend(rows);
         Ok(self)
     }
@@ -68,6 +71,9 @@ impl LinearProgram {
     /// Adds A y = b, with one column of A for each variable.
     pub fn equalities(mut self, a: ArrayView2<'_, f64>, b: ArrayView1<'_, f64>) -> Result<Self, Error> {
         let rows = self.rows("A", a, b)?;
+        if let Some(value) = b.iter().find(|b| !b.is_finite()) {
+            return Err(Error::argument(NAME, "b", "finite", value));
+        }
         self.equalities.extend(rows);
         Ok(self)
     }
@@ -111,8 +117,7 @@ impl LinearProgram {
             let requirement = format!("of shape {expected:?}");
             return Err(Error::argument(NAME, name, requirement, format!("shape {:?}", matrix.dim())));
         }
-        let wrong = matrix.iter().find(|x| !x.is_finite()).or(right.iter().find(|x| x.is_nan()));
-        if let Some(value) = wrong {
+        if let Some(value) = matrix.iter().find(|x| !x.is_finite()) {
             return Err(Error::argument(NAME, name, "finite", value));
         }
         let terms =
@@ -166,6 +171,7 @@ impl Oracle for LinearProgram {
     }
 
     fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
+        self.validate(theta.len()).map_err(|e| Fault::Oracle(e.to_string()))?;
         if theta.is_empty() {
             return Ok(());
         }
@@ -273,5 +279,8 @@ mod tests {
             "linear_program: `integer` must be of length 2, got 1"
         );
         assert!(LinearProgram::new(2).validate(3).is_err());
+        assert!(LinearProgram::new(2).solve(&[1.0; 3], &mut [0.0; 3]).is_err());
+        let infinite = LinearProgram::new(1).equalities(array![[1.0]].view(), aview1(&[f64::INFINITY]));
+        assert_eq!(message(infinite), "linear_program: `b` must be finite, got inf");
     }
 }

@@ -1,8 +1,9 @@
 //! From a guess at the active set to the exact solution: equality-constrained solves with a check.
 
-use crate::dense::{add_gram, add_product, cholesky, largest};
+use crate::dense::{add_gram, add_product, cholesky, largest, rows};
 use crate::kkt::{Kkt, Singular};
 use crate::problem::Problem;
+use supple_numerics::factor::dot;
 
 /// A point that satisfies the optimality conditions, and the system that it solves.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +40,8 @@ pub struct Polish<'a> {
 const DEFINITE: f64 = 1e-9;
 /// The same for Q + ρ CᵀC, below which the system counts as singular.
 const UNIQUE: f64 = 1e-13;
+/// Largest relative residual of a solution, where the tolerance is smaller.
+const RESIDUAL: f64 = 1e-9;
 /// Corrections of one guess.
 const ROUNDS: usize = 6;
 
@@ -73,7 +76,11 @@ impl<'a> Polish<'a> {
             let keep = if round < 3 { self.tolerance } else { -self.tolerance };
             let corrected = self.corrected(&active, &z, &multipliers, keep);
             if corrected == active {
-                return Ok(Solution { z, multipliers, active, kkt });
+                // Written so that NaN is rejected.
+                return match self.residual(&active, &z, &multipliers) <= self.tolerance.max(RESIDUAL) {
+                    true => Ok(Solution { z, multipliers, active, kkt }),
+                    false => Err(Rejected::WrongSet),
+                };
             }
             active = corrected;
         }
@@ -125,6 +132,25 @@ impl<'a> Polish<'a> {
         multipliers.extend(active.iter().map(|&i| self.problem.h[i as usize]));
         kkt.solve(&mut z, &mut multipliers);
         (z, multipliers)
+    }
+
+    /// How far the point is from stationary and from the constraints it should meet with equality, relative
+    /// to the terms that cancel there. Signs and slacks apart, these are the optimality conditions.
+    fn residual(&self, active: &[u32], z: &[f64], multipliers: &[f64]) -> f64 {
+        let Problem { n, quadratic, linear, a, b, g, h, .. } = self.problem;
+        let rows = rows(a, *n).zip(b).chain(active.iter().map(|&i| {
+            let i = i as usize;
+            (&g[i * n..(i + 1) * n], &h[i])
+        }));
+        let (mut gradient, mut off) = (linear.clone(), 0.0);
+        add_product(&mut gradient, quadratic, z, |x| x);
+        for ((row, right), multiplier) in rows.zip(multipliers) {
+            off += (dot(row, z, |x| x) - right).abs();
+            gradient.iter_mut().zip(row).for_each(|(sum, x)| *sum += multiplier * x);
+        }
+        let terms = largest(linear).max(largest(quadratic) * largest(z)).max(largest(multipliers));
+        // Sums, so that NaN stays.
+        gradient.iter().map(|x| x.abs()).sum::<f64>() / (1.0 + terms) + off / (1.0 + largest(z))
     }
 
     /// The active inequalities with multipliers above `keep`, and those that the point violates.

@@ -91,10 +91,15 @@ impl Problem {
             if size == 0.0 && h < 0.0 {
                 return Err(Fault::Infeasible);
             }
-            if size > 0.0 && h < f64::INFINITY {
+            // Beyond every number z could reach.
+            let h = if size > 0.0 { h / size } else { f64::INFINITY };
+            if h == f64::NEG_INFINITY {
+                return Err(Fault::Infeasible);
+            }
+            if h < f64::INFINITY {
                 self.kept.push(i as u32);
                 self.g.extend(row.iter().map(|x| x / size));
-                self.h.push(h / size);
+                self.h.push(h);
                 self.scale.g.push(size);
             }
         }
@@ -137,7 +142,8 @@ impl Problem {
         let reach = if curvature > 0.0 { slope / curvature } else { largest(&self.h) };
         let z = unit(largest(&self.b).max(short).max(reach));
         let objective = unit(if curvature > 0.0 { curvature * z * z } else { slope * z });
-        self.quadratic.iter_mut().for_each(|x| *x *= z * z / objective);
+        // In this order, in which nothing overflows that is about 1 in the end.
+        self.quadratic.iter_mut().for_each(|x| *x = *x * z * (z / objective));
         self.linear.iter_mut().for_each(|x| *x *= z / objective);
         self.h.iter_mut().chain(&mut self.b).for_each(|x| *x /= z);
         (self.scale.z, self.scale.objective) = (z, objective);

@@ -92,14 +92,30 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
         let x = plan.lay_all(x, &plan.x);
         let k = plan.lay_all(k, &plan.k);
         let work = operator.work(plan.sizes());
+        if let Some(scaling) = operator.scaling().filter(|_| options.mode != Mode::Hard) {
+            let softness = T::of(scaling.softness);
+            if !(softness.is_finite() && (T::one() / softness).is_finite()) {
+                let requirement = format!("finite in {}, and its inverse too", T::NAME);
+                return Err(Error::argument(P::NAME, "softness", requirement, scaling.softness));
+            }
+        }
         Ok(Self { plan, x, k, mode: options.mode, work })
     }
 
-    /// The values, keeping nothing.
+    /// The values in the caller's layout, keeping nothing.
     pub fn evaluate<P: Operator<I, O, K>, const O: usize>(
         &self,
         operator: &P,
     ) -> Result<([ArrayD<T>; O], Vec<(usize, Fault)>), Error> {
+        let (y, faults) = self.values(operator)?;
+        Ok((restore(&self.plan, &self.plan.y, y), faults))
+    }
+
+    /// The values, keeping nothing.
+    pub fn values<P: Operator<I, O, K>, const O: usize>(
+        &self,
+        operator: &P,
+    ) -> Result<([Vec<T>; O], Vec<(usize, Fault)>), Error> {
         let soft = self.mode == Mode::Soft;
         let kernel = |args: Args<'_, T, I, K>, y: [&mut [T]; O], scratch: &mut Scratch<T>| match soft {
             true => operator.forward(args, y, &mut Default::default(), scratch),
@@ -109,7 +125,7 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
         if let Some((_, Fault::NoHardForm)) = faults.first() {
             return Err(Error::unsupported(P::NAME, "the hard mode", "this operator has no hard form"));
         }
-        Ok((restore(&self.plan, &self.plan.y, y), faults))
+        Ok((y, faults))
     }
 
     /// Runs a forward kernel over the batch.

@@ -192,6 +192,26 @@ pub(crate) fn read<'m, T: Copy, const N: usize>(
     })
 }
 
+/// Sets one item of each array to a number.
+pub(crate) fn fill_item<T: Real, const N: usize>(
+    plan: &Plan,
+    slots: &[Slot],
+    arrays: &mut [Vec<T>; N],
+    item: usize,
+    value: T,
+) {
+    let mut sizes = vec![];
+    plan.sizes_of(item, &mut sizes);
+    for (array, slot) in arrays.iter_mut().zip(slots) {
+        match slot.place_of(item, &sizes, plan.sizes()) {
+            Place::Piece(range) => array[range].fill(value),
+            Place::Rows(rows, _) => {
+                rows.into_iter().for_each(|(from, _, len)| array[from..from + len].fill(value));
+            }
+        }
+    }
+}
+
 /// Sums a gradient that has one part for each item of the batch into the shape of a shared input, in the
 /// order of the items.
 pub(crate) fn gather<T: Real>(plan: &Plan, slot: &Slot, full: Vec<T>) -> Vec<T> {

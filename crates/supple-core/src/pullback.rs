@@ -2,7 +2,7 @@
 
 use crate::batch::{Prepared, Rows, restore, slices, zeros};
 use crate::dual::Dual;
-use crate::engine::{Item, Pass, gather};
+use crate::engine::{Item, Pass, fill_item, gather};
 use crate::error::{Error, Fault, Shape};
 use crate::inputs::{Inputs, Mode};
 use crate::operator::{Args, Operator, Point};
@@ -39,19 +39,29 @@ where
         let op: &P = operator.borrow();
         let prepared = Prepared::new(op, inputs)?;
         let mode = prepared.mode;
-        let hard = if mode == Mode::Soft { None } else { Some(prepared.evaluate(op)?) };
+        let hard = if mode == Mode::Soft { None } else { Some(prepared.values(op)?) };
         let mut saved: Vec<P::Saved<T>> = (0..prepared.plan.items).map(|_| Default::default()).collect();
-        let (y, faults) = match hard {
-            Some((_, ref faults)) if mode == Mode::Hard => (std::array::from_fn(|_| vec![]), faults.clone()),
-            _ => prepared.forward(&mut saved, |args, y, saved, scratch| op.forward(args, y, saved, scratch)),
+        let mut soft = || prepared.forward(&mut saved, |args, y, saved, s| op.forward(args, y, saved, s));
+        let (y, faults, soft) = match hard {
+            None => {
+                let (y, faults) = soft();
+                (y, faults, None)
+            }
+            Some((y, faults)) if mode == Mode::Hard => (y, faults, Some(std::array::from_fn(|_| vec![]))),
+            Some((mut y, mut faults)) => {
+                let (soft, more) = soft();
+                more.iter().for_each(|(item, _)| {
+                    fill_item(&prepared.plan, &prepared.plan.y, &mut y, *item, T::nan())
+                });
+                faults.extend(more);
+                faults.sort_by_key(|(item, _)| *item);
+                faults.dedup_by_key(|(item, _)| *item);
+                (y, faults, Some(soft))
+            }
         };
         let Prepared { plan, k, work, .. } = prepared;
         let k = k.map(CowArray::into_owned);
-        let (y, soft) = match hard {
-            Some((hard, _)) => (hard, Some(y)),
-            None => (restore(&plan, &plan.y, y), None),
-        };
-        Ok((y, Self { operator, plan, work, mode, k, saved, faults, soft }))
+        Ok((restore(&plan, &plan.y, y), Self { operator, plan, work, mode, k, saved, faults, soft }))
     }
 
     pub fn vjp(
@@ -98,9 +108,9 @@ where
             (jv.each_mut().map(|jv| &mut jv[..]), &self.plan.y),
             ([] as [&mut [T]; 0], &[]),
             &mut self.units(),
-            Lift::default,
-            |lift: &mut Lift<T, I, O, K>, item| {
-                if let Some((_, _, yd)) = lift.run(self, &at, &v, item.number, item.sizes)? {
+            || (Lift::default(), Scratch::default()),
+            |(lift, scratch): &mut (Lift<T, I, O, K>, _), item| {
+                if let Some((_, _, yd)) = lift.run(self, &at, &v, item.number, item.sizes, scratch)? {
                     copy_tangents(&yd, item.a);
                 }
                 Ok(())
@@ -127,23 +137,20 @@ where
             (hv.each_mut().map(|hv| &mut hv[..]), &self.plan.x),
             (jv.each_mut().map(|jv| &mut jv[..]), &self.plan.y),
             &mut self.units(),
-            || (Lift::default(), Rows::default()),
-            |(lift, dy_rows): &mut (Lift<T, I, O, K>, Rows<T, O>), item| {
+            || (Lift::default(), Rows::default(), Scratch::default()),
+            |(lift, dy_rows, scratch): &mut (Lift<T, I, O, K>, Rows<T, O>, _), item| {
                 let Item { number, sizes, .. } = item;
                 let dy = dy_rows.read(&self.plan, &self.plan.y, &dy, number, sizes);
-                let Some((args, saved, yd)) = lift.run(self, &at, &v, number, sizes)? else { return Ok(()) };
+                let Some((args, saved, yd)) = lift.run(self, &at, &v, number, sizes, scratch)? else {
+                    return Ok(());
+                };
                 let dy = dy.map(|dy| dy.iter().map(|&dy| Dual::constant(dy)).collect::<Vec<_>>());
                 let mut dx = args.x.map(|x| vec![Dual::zero(); x.len()]);
                 let Args { x, k, sizes, item: number } = args;
                 let point =
                     Point { x, k, sizes, item: number, y: yd.each_ref().map(|y| &y[..]), saved: &saved };
-                let dx_slices = dx.each_mut().map(|dx| &mut dx[..]);
-                self.operator.borrow().vjp(
-                    point,
-                    dy.each_ref().map(|dy| &dy[..]),
-                    dx_slices,
-                    &mut Scratch::default(),
-                );
+                let dy = dy.each_ref().map(|dy| &dy[..]);
+                self.operator.borrow().vjp(point, dy, dx.each_mut().map(|dx| &mut dx[..]), scratch);
                 copy_tangents(&dx, item.a);
                 copy_tangents(&yd, item.b);
                 Ok(())
@@ -167,12 +174,18 @@ where
             return Ok(0.0);
         }
         let dx = self.vjp(x.clone(), y.clone(), dy.clone())?;
+        let y = self.lay("y", y, &self.plan.y)?;
         let y = match &self.soft {
-            Some(soft) => restore(&self.plan, &self.plan.y, soft.clone()),
-            None => y.map(|y| y.to_owned()),
+            Some(soft) => soft.each_ref().map(|y| &y[..]),
+            None => slices(&y),
         };
-        let outputs = dy.iter().zip(&y).map(|(dy, y)| inner(dy, &y.view())).zip(scaling.outputs);
-        let inputs = dx.iter().zip(&x).map(|(dx, x)| inner(&dx.view(), x)).zip(scaling.inputs);
+        // An item without an answer has a zero gradient.
+        let mut dy = self.lay("dy", dy, &self.plan.y)?.map(|dy| dy.into_owned().into_raw_vec_and_offset().0);
+        self.faults.iter().for_each(|(item, _)| {
+            fill_item(&self.plan, &self.plan.y, &mut dy, *item, T::zero());
+        });
+        let outputs = dy.iter().zip(y).map(|(dy, y)| inner(dy, y)).zip(scaling.outputs);
+        let inputs = dx.iter().zip(&x).map(|(dx, x)| inner(dx, x)).zip(scaling.inputs);
         let sum = |terms: &mut dyn Iterator<Item = (f64, i8)>| {
             terms.filter(|(_, p)| *p != 0).map(|(t, p)| t * p as f64).sum::<f64>()
         };
@@ -293,7 +306,6 @@ where
 
 /// Runs an item at duals.
 struct Lift<T: Float, const I: usize, const O: usize, const K: usize> {
-    scratch: Scratch<Dual<T>>,
     readers: Readers<T, I, O, K>,
     v: Rows<T, I>,
     x: [Vec<Dual<T>>; I],
@@ -301,12 +313,7 @@ struct Lift<T: Float, const I: usize, const O: usize, const K: usize> {
 
 impl<T: Float, const I: usize, const O: usize, const K: usize> Default for Lift<T, I, O, K> {
     fn default() -> Self {
-        Self {
-            scratch: Scratch::default(),
-            readers: Readers::default(),
-            v: Rows::default(),
-            x: std::array::from_fn(|_| vec![]),
-        }
+        Self { readers: Readers::default(), v: Rows::default(), x: std::array::from_fn(|_| vec![]) }
     }
 }
 
@@ -319,6 +326,7 @@ impl<T: Float, const I: usize, const O: usize, const K: usize> Lift<T, I, O, K> 
         v: &[&'m [T]; I],
         item: usize,
         sizes: &'m [usize],
+        scratch: &mut Scratch<Dual<T>>,
     ) -> Result<Option<(Args<'m, Dual<T>, I, K>, P::Saved<Dual<T>>, [Vec<Dual<T>>; O])>, Fault>
     where
         B: Borrow<P> + Send + Sync,
@@ -337,7 +345,7 @@ impl<T: Float, const I: usize, const O: usize, const K: usize> Lift<T, I, O, K> 
         let mut y = point.y.map(|y| vec![Dual::zero(); y.len()]);
         let mut saved = P::Saved::<Dual<T>>::default();
         let y_slices = y.each_mut().map(|y| &mut y[..]);
-        state.operator.borrow().lift(args, point, y_slices, &mut saved, &mut self.scratch)?;
+        state.operator.borrow().lift(args, point, y_slices, &mut saved, scratch)?;
         Ok(Some((args, saved, y)))
     }
 }
@@ -349,6 +357,6 @@ fn copy_tangents<T: Float, const N: usize>(duals: &[Vec<Dual<T>>; N], out: [&mut
 }
 
 /// `⟨g, x⟩`, where a zero gradient hides whatever padding or a masked entry holds.
-fn inner<T: Float>(g: &ArrayViewD<'_, T>, x: &ArrayViewD<'_, T>) -> f64 {
-    g.iter().zip(x).filter(|(g, _)| !g.is_zero()).map(|(g, x)| g.to_f64() * x.to_f64()).sum()
+fn inner<'a, T: Float>(g: impl IntoIterator<Item = &'a T>, x: impl IntoIterator<Item = &'a T>) -> f64 {
+    g.into_iter().zip(x).filter(|(g, _)| !g.is_zero()).map(|(g, x)| g.to_f64() * x.to_f64()).sum()
 }

@@ -304,28 +304,28 @@ pub fn f_perturbed_top_k(theta: &Tensor, dim: i64, k: usize, softness: f64) -> R
 
 /// Fenchel-Young loss of the perturbed top-k.
 ///
-/// `theta(n>=1), target(n) -> loss()`; gradient: stochastic; operator: [`perturb::PerturbedFenchelYoung`].
+/// `theta(n>=1), target(n) -> loss()`; gradient: stochastic; operator: [`perturb::PerturbedTopKLoss`].
 /// * `k`: How many to take.
 /// * `softness`: Scale σ of the noise, in the unit of the scores.
 ///
 /// Berthet et al., NeurIPS 2020.
 ///
 /// # Panics
-/// Where [`f_perturbed_fenchel_young`] returns an error.
+/// Where [`f_perturbed_top_k_loss`] returns an error.
 #[track_caller]
-pub fn perturbed_fenchel_young(theta: &Tensor, target: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
-    or_panic(f_perturbed_fenchel_young(theta, target, dim, k, softness))
+pub fn perturbed_top_k_loss(theta: &Tensor, target: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_perturbed_top_k_loss(theta, target, dim, k, softness))
 }
 
-/// [`perturbed_fenchel_young`] with errors returned.
-pub fn f_perturbed_fenchel_young(
+/// [`perturbed_top_k_loss`] with errors returned.
+pub fn f_perturbed_top_k_loss(
     theta: &Tensor,
     target: &Tensor,
     dim: i64,
     k: usize,
     softness: f64,
 ) -> Result<Tensor, Error> {
-    let operator = perturb::PerturbedFenchelYoung { k, softness, ..Default::default() };
+    let operator = perturb::PerturbedTopKLoss { k, softness, ..Default::default() };
     let [loss] = apply(&operator, Inputs::from([theta, target]).dim(dim))?;
     Ok(loss)
 }

@@ -82,14 +82,14 @@ pub(super) fn laws(operator: &SoftShortestPath) -> Vec<Law> {
             balance[from as usize] -= usage;
             balance[to as usize] += usage;
         }
-        balance.iter().fold(0.0, |worst: f64, b| worst.max(b.abs()))
+        // A sum, so that NaN stays.
+        balance.iter().map(|b| b.abs()).sum()
     };
-    let within = |Evaluated { y, .. }: Evaluated<'_>| {
-        y[1].iter().fold(0.0, |worst, u| f64::max(worst, (u - 1.0).max(-u)))
-    };
+    let within =
+        |Evaluated { y, .. }: Evaluated<'_>| y[1].iter().map(|u| u - u.clamp(0.0, 1.0)).map(f64::abs).sum();
     let below = |Evaluated { x, y, .. }: Evaluated<'_>| {
         let expected: f64 = x[0].iter().zip(y[1]).map(|(c, u)| c * u).sum();
-        (y[0][0] - expected).max(0.0)
+        if y[0][0] <= expected { 0.0 } else { y[0][0] - expected }
     };
     vec![
         Law::Vanishes("flow_is_conserved", Box::new(conserved)),

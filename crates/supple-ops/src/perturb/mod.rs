@@ -8,8 +8,8 @@ mod fenchel_young;
 mod oracle;
 pub mod oracles;
 mod perturbed_argmax;
-mod perturbed_fenchel_young;
 mod perturbed_top_k;
+mod perturbed_top_k_loss;
 mod sampling;
 mod smoothed;
 
@@ -21,5 +21,5 @@ pub use supple_numerics::noise::Noise;
 
 supple_core::family! { "perturb":
     perturbed_top_k::{PerturbedTopK, perturbed_top_k};
-    perturbed_fenchel_young::{PerturbedFenchelYoung, perturbed_fenchel_young};
+    perturbed_top_k_loss::{PerturbedTopKLoss, perturbed_top_k_loss};
 }

@@ -1,5 +1,6 @@
 //! Solvers as functions of their objective.
 
+use std::sync::Arc;
 use supple_core::{Error, Fault};
 
 /// A solver $\theta \mapsto \arg\max_{y \in Y} \langle\theta, y\rangle$ over a finite set $Y \subset
@@ -49,5 +50,24 @@ pub trait Oracle: Send + Sync {
 impl<F: Fn(&[f64], &mut [f64]) -> Result<(), Fault> + Send + Sync> Oracle for F {
     fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
         self(theta, y)
+    }
+}
+
+/// A solver that several operators share.
+impl<S: Oracle> Oracle for Arc<S> {
+    fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
+        S::solve(self, theta, y)
+    }
+
+    fn solve_many(&self, n: usize, thetas: &[f64], ys: &mut [f64]) -> Result<(), Fault> {
+        S::solve_many(self, n, thetas, ys)
+    }
+
+    fn validate(&self, n: usize) -> Result<(), Error> {
+        S::validate(self, n)
+    }
+
+    fn work(&self, n: usize) -> usize {
+        S::work(self, n)
     }
 }

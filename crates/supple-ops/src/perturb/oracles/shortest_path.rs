@@ -73,6 +73,7 @@ impl ShortestPath {
 
 impl Oracle for ShortestPath {
     fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
+        self.validate(theta.len()).map_err(|e| Fault::Oracle(e.to_string()))?;
         if let Some(&value) = theta.iter().find(|theta| theta.is_nan()) {
             return Err(Fault::Domain { argument: "theta", requirement: "a number", value });
         }
@@ -177,6 +178,7 @@ mod tests {
         let path = ShortestPath::new(2, &[(0, 1)], 0, 1).unwrap();
         assert!(path.validate(2).is_err() && path.validate(1).is_ok());
         assert!(path.solve(&[f64::NAN], &mut [0.0]).is_err());
+        assert!(path.solve(&[], &mut []).is_err());
         assert_eq!(path.solve(&[f64::NEG_INFINITY], &mut [0.0]), Err(Fault::Infeasible));
     }
 }

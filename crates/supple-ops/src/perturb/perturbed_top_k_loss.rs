@@ -24,7 +24,7 @@ use supple_numerics::noise::Noise;
 
 params! {
     /// Fenchel-Young loss of the perturbed top-k.
-    pub struct PerturbedFenchelYoung {
+    pub struct PerturbedTopKLoss {
         /// Scale σ of the noise, in the unit of the scores.
         softness: f64 = 1.0, Positive;
         /// How many to take.
@@ -38,15 +38,15 @@ params! {
     }
 }
 
-impl PerturbedFenchelYoung {
+impl PerturbedTopKLoss {
     fn loss(&self) -> FenchelYoung<TopK> {
         let Self { softness, k, samples, noise, seed } = *self;
         FenchelYoung(PerturbedArgmax { oracle: TopK { k }, softness, samples, noise, seed })
     }
 }
 
-impl Operator<2> for PerturbedFenchelYoung {
-    const NAME: &'static str = "perturbed_fenchel_young";
+impl Operator<2> for PerturbedTopKLoss {
+    const NAME: &'static str = "perturbed_top_k_loss";
     const SIGNATURE: &'static str = "theta(n>=1), target(n) -> loss()";
     const GRADIENT: Gradient = Gradient::Stochastic;
     type Saved<T: Real> = Vec<f64>;
@@ -97,7 +97,7 @@ impl Operator<2> for PerturbedFenchelYoung {
     }
 }
 
-impl Contract<2> for PerturbedFenchelYoung {
+impl Contract<2> for PerturbedTopKLoss {
     const SUMMARY: &'static str = "Fenchel-Young loss of the perturbed top-k";
     const PAPER: &'static str = "Berthet et al., NeurIPS 2020";
     const COST: &'static str = "O(samples · n)";
@@ -140,23 +140,23 @@ impl Contract<2> for PerturbedFenchelYoung {
 /// `softness` is σ, in the unit of the scores; as it goes to 0 the loss tends to that of the structured
 /// perceptron. The loss is convex in the scores and known up to a term in the target alone: its least value
 /// is not 0. The gradient in the scores is right in expectation. Cost O(n) for each draw. Each call draws
-/// anew: set [`PerturbedFenchelYoung::seed`] for the same noise.
+/// anew: set [`PerturbedTopKLoss::seed`] for the same noise.
 ///
 /// # Errors
 /// `softness` not above 0, `k` not in 1..=n, NaN.
 ///
 /// ```
-/// use supple_ops::perturb::perturbed_fenchel_young;
+/// use supple_ops::perturb::perturbed_top_k_loss;
 ///
 /// let scores = [0.1, 5.0, 5.2, 0.0];
-/// let right = perturbed_fenchel_young(&scores, &[0.0, 1.0, 1.0, 0.0], 2, 0.1)?;
-/// let wrong = perturbed_fenchel_young(&scores, &[1.0, 1.0, 0.0, 0.0], 2, 0.1)?;
+/// let right = perturbed_top_k_loss(&scores, &[0.0, 1.0, 1.0, 0.0], 2, 0.1)?;
+/// let wrong = perturbed_top_k_loss(&scores, &[1.0, 1.0, 0.0, 0.0], 2, 0.1)?;
 /// assert!(right.into_scalar() < wrong.into_scalar());
 /// # Ok::<(), supple_core::Error>(())
 /// ```
 ///
 /// Berthet et al., *Learning with differentiable perturbed optimizers*, NeurIPS 2020.
-pub fn perturbed_fenchel_young<'a, T: Float, D: RemoveAxis>(
+pub fn perturbed_top_k_loss<'a, T: Float, D: RemoveAxis>(
     theta: impl Into<ArrayView<'a, T, D>>,
     target: impl Into<ArrayView<'a, T, D>>,
     k: usize,
@@ -165,9 +165,8 @@ pub fn perturbed_fenchel_young<'a, T: Float, D: RemoveAxis>(
 where
     D::Smaller: Dimension,
 {
-    let operator = PerturbedFenchelYoung { softness, k, ..PerturbedFenchelYoung::default() };
+    let operator = PerturbedTopKLoss { softness, k, ..PerturbedTopKLoss::default() };
     let [loss] = evaluate(&operator, [theta.into().into_dyn(), target.into().into_dyn()])?;
-    let mismatch =
-        |e| Error::unsupported(PerturbedFenchelYoung::NAME, "a loss of the input's rank less one", e);
+    let mismatch = |e| Error::unsupported(PerturbedTopKLoss::NAME, "a loss of the input's rank less one", e);
     loss.into_dimensionality().map_err(mismatch)
 }
