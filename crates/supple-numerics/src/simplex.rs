@@ -5,6 +5,7 @@
 //! | simplex $\{y \ge 0, \sum y = s\}$ | $\max(z_i - \tau, 0)$ | [`simplex`] |
 //! | capped simplex $\{0 \le y \le 1, \sum y = k\}$ | $\min(\max(z_i - \tau, 0), 1)$ | [`capped_simplex`] |
 //! | the same, in binary entropy | $1 / (1 + e^{\tau - z_i})$ | [`logistic`] |
+//! | simplex with $s = 1$, in Tsallis's entropy of order 3/2 | $\max(z_i - \tau, 0)^2$ | [`squared_simplex`] |
 //!
 //! All are O(n) expected, on any data: the pivots of the first two are drawn at random (from a fixed seed).
 //! Thresholds carry tangents. $-\infty$ entries are never chosen; NaN must be kept out by
@@ -64,6 +65,32 @@ pub fn simplex<T: Real>(z: &[T], top: T::Value, total: f64, candidates: &mut Vec
         bound = bound.max(T::Value::of(sure));
     }
     threshold
+}
+
+/// τ with `Σ max(z[i] − τ, 0)² = 1`, for entries of which the largest is 0.
+///
+/// Newton's method from −1, where the sum is 1 or more: the sum is convex and falls, so that no step goes
+/// too far and the support only shrinks. Then the root of the quadratic on the support, which carries
+/// tangents.
+pub fn squared_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc {
+    collect_above(z, T::Value::of(-1.0), 1, candidates);
+    let mut threshold = -1.0;
+    loop {
+        keep(candidates, 0, |c| c.as_f64() > threshold);
+        let excess = |c: &T::Acc| c.as_f64() - threshold;
+        let (sum, slope) =
+            candidates.iter().map(excess).fold((0.0, 0.0), |(sum, slope), e| (sum + e * e, slope + e));
+        let next = threshold + 0.5 * (sum - 1.0) / slope;
+        // Written so that NaN stops too.
+        if !(next > threshold) {
+            break;
+        }
+        threshold = next;
+    }
+    let count = T::Acc::of(candidates.len() as f64);
+    let mean = candidates.iter().copied().sum::<T::Acc>() / count;
+    let spread: T::Acc = candidates.iter().map(|&c| (c - mean).square()).sum();
+    mean - ((T::Acc::one() - spread) / count).sqrt()
 }
 
 /// Collects what is above `bound`, from one row in `stride`, passing over whole rows that are not.

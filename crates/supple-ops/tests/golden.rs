@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
 use std::path::Path;
 use supple_core::{Operator, linearize};
-use supple_ops::choice::Sparsemax;
+use supple_ops::choice::{Entmax, Entmax15, Sparsemax};
 use supple_ops::order::{Regularization, SoftRank, SoftSort};
 use supple_ops::select::{Regularization as Mask, SoftTopK};
 use supple_ops::sequence::SoftDtwSeries;
@@ -82,6 +82,16 @@ fn entmax_sparsemax_and_budget() {
     for case in cases("entmax.json") {
         match case["function"].as_str() {
             Some("sparsemax") => check(&Sparsemax { softness: 1.0 }, &case, 1e-10),
+            Some("entmax15") => check(&Entmax15 { softness: 1.0 }, &case, 1e-10),
+            Some("entmax_bisect") => {
+                let (x, dy) = (array(&case["x"]), array(&case["dy"]));
+                let alpha = ndarray::arr0(float(&case["alpha"])).into_dyn();
+                let operator = Entmax::default();
+                let at = linearize(&operator, [x.view(), alpha.view()]).expect("values");
+                assert_close(&format!("y of {case}"), &at.outputs()[0], &array(&case["y"]), 1e-10);
+                let [dx, _] = at.vjp([dy.view()]).expect("a gradient");
+                assert_close(&format!("dx of {case}"), &dx, &array(&case["dx"]), 1e-10);
+            }
             Some("budget_bisect") => {
                 let k = case["budget"].as_u64().expect("a budget") as usize;
                 let mask = SoftTopK { k, softness: 1.0, regularization: Mask::L2 };

@@ -1,0 +1,330 @@
+//! Entmax: from softmax (α = 1) over entmax 1.5 to sparsemax (α = 2) and beyond, with α as an input.
+//!
+//! $$ p = \operatorname*{argmax}_{p \in \Delta} \; \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle
+//! + \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)}, \qquad
+//! p_i = \bigl[1 + (\alpha - 1)(x_i / \varepsilon - \tau)\bigr]_+^{1 / (\alpha - 1)} $$
+//!
+//! with the threshold τ that makes $p$ sum to one. The form on the right, which is not the paper's, has the
+//! exponential as its limit at α = 1 and loses nothing near it.
+//!
+//! * Softness: the unit of `x`; ε. The paper has ε = 1, which is the default.
+//! * α ≥ 1 is an input, one number for each item, and gets a gradient: it can be learnt. Above 1, options
+//!   far from the largest get exactly zero.
+//! * Hard limit: one-hot at the largest value. Ties share in the limit; the hard form takes the first.
+//! * Gradient: continuous for α < 2, for α ≥ 2 it jumps where an option enters or leaves the support; one
+//!   that has just reached zero counts as outside.
+//! * −∞ masks an option. An item of −∞ only, or with NaN or +∞, is NaN; an α below 1 or not finite is a
+//!   fault.
+//! * Cost: O(n), and about ten passes over the options that may be in the support; O(n) backward.
+//!
+//! Papers: Peters, Niculae and Martins, *Sparse sequence-to-sequence models*, ACL 2019,
+//! <https://arxiv.org/abs/1905.05702>; Correia, Niculae and Martins, *Adaptively sparse transformers*, EMNLP
+//! 2019, <https://arxiv.org/abs/1909.00015>, for the gradient in α.
+
+use super::softmax::{centred, one_hot};
+use ndarray::{Array, ArrayView, Dimension};
+use supple_core::{
+    Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Sample, Scaling,
+    Scratch, Stream, evaluate, params,
+};
+
+params! {
+    /// Entmax with α as an input.
+    pub struct Entmax {
+        /// Temperature; the unit of `x`.
+        softness: f64 = 1.0, Positive;
+    }
+}
+
+impl Operator<2> for Entmax {
+    const NAME: &'static str = "entmax";
+    const SIGNATURE: &'static str = "x(n>=1), alpha() -> p(n)";
+    const GRADIENT: Gradient = Gradient::AlmostEverywhere;
+    /// τ, counted from the largest value, in units of the softness.
+    type Saved<T: Real> = T::Acc;
+
+    fn validate(&self, _: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)
+    }
+
+    fn work(&self, sizes: &[usize]) -> usize {
+        20 * sizes[0]
+    }
+
+    fn scaling(&self) -> Option<Scaling<2>> {
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1, 0], outputs: [0] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 2>,
+        [p]: [&mut [T]; 1],
+        threshold: &mut T::Acc,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let [x, alpha] = at.x;
+        let t = excess(alpha[0])?;
+        if !centred(x, self.softness, p) {
+            return Ok(());
+        }
+        let mut candidates = scratch.wide.empty();
+        // τ is at least 0, and only what is above τ − 1/t gets anything.
+        candidates.extend(p.iter().filter(|p| (t.as_f64() * p.as_f64()) > -1.0).map(|p| p.widen()));
+        *threshold = solve(&candidates, t);
+        scratch.wide.give(candidates);
+        p.iter_mut().for_each(|p| *p = T::narrow(power(p.widen() - *threshold, t)));
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, T::Acc, 2>,
+        [dp]: [&[T]; 1],
+        [dx, dalpha]: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
+    ) {
+        let ([x, alpha], [p]) = (at.x, at.y);
+        let t = alpha[0].widen() - T::Acc::one();
+        let mut z = scratch.reals.zeros(x.len());
+        if centred(x, self.softness, &mut z) {
+            let [mut slopes, mut mean, mut change, mut toward] = [T::Acc::zero(); 4];
+            for ((dx, z), (&p, &dp)) in dx.iter_mut().zip(&z).zip(p.iter().zip(dp)) {
+                if p > T::zero() {
+                    let (p, dp) = (p.widen(), dp.widen());
+                    let u = z.widen() - *at.saved;
+                    let slope = p / (T::Acc::one() + t * u);
+                    let by_alpha = p * log_power_slope(u, t);
+                    slopes += slope;
+                    mean += slope * dp;
+                    change += by_alpha;
+                    toward += by_alpha * dp;
+                    *dx = T::narrow(slope);
+                }
+            }
+            let mean = mean / slopes;
+            dalpha[0] = T::narrow(toward - change * mean);
+            let rate = T::of(1.0 / self.softness);
+            let mean = T::narrow(mean);
+            dx.iter_mut().zip(dp).for_each(|(dx, &dp)| *dx = rate * *dx * (dp - mean));
+        }
+        scratch.reals.give(z);
+    }
+
+    fn hard<T: Float>(
+        &self,
+        at: Args<'_, T, 2>,
+        [p]: [&mut [T]; 1],
+        _: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        excess(at.x[1][0])?;
+        one_hot(at.x[0], p);
+        Ok(())
+    }
+}
+
+/// α − 1, if it is not negative.
+fn excess<T: Real>(alpha: T) -> Result<T::Acc, Fault> {
+    let value = alpha.as_f64();
+    if value >= 1.0 && value.is_finite() {
+        Ok(alpha.widen() - T::Acc::one())
+    } else {
+        Err(Fault::Domain { argument: "alpha", requirement: "finite and at least 1", value })
+    }
+}
+
+/// Below this the logarithm is taken by its series: differences of nearly equal numbers would lose digits.
+const SMALL: f64 = 0.05;
+
+/// `(1 + t u)₊^(1/t)`, the exponential at t = 0.
+fn power<A: Real>(u: A, t: A) -> A {
+    let s = t * u;
+    // An option that is masked has s = NaN at t = 0.
+    if s.as_f64() <= -1.0 || u.as_f64() == f64::NEG_INFINITY {
+        return A::zero();
+    }
+    let log = if s.as_f64().abs() < SMALL {
+        // ln(1 + s) / s
+        u * (0..13).rev().fold(A::zero(), |sum, k| A::of(1.0 / (k + 1) as f64) - s * sum)
+    } else {
+        s.ln_1p() / t
+    };
+    log.exp()
+}
+
+/// `∂/∂t ln (1 + t u)^(1/t)`.
+fn log_power_slope<A: Real>(u: A, t: A) -> A {
+    let s = t * u;
+    if s.as_f64().abs() < SMALL {
+        // The derivative of ln(1 + s) / s, times u².
+        let series = (0..13).rev().fold(A::zero(), |sum, k| A::of((k + 1) as f64 / (k + 2) as f64) - s * sum);
+        -u.square() * series
+    } else {
+        (s / (A::one() + s) - s.ln_1p()) / t.square()
+    }
+}
+
+/// τ for options that hold the support, of which the largest is 0: Newton's method between bounds on values,
+/// then one step that carries tangents.
+fn solve<A: Real<Acc = A, Value = f64>>(z: &[A], t: A) -> A {
+    let value = t.value();
+    let sums = |threshold: f64| {
+        z.iter().fold((-1.0, 0.0), |(sum, slope), z| {
+            let u = z.value() - threshold;
+            let p = power(u, value);
+            if p > 0.0 { (sum + p, slope + p / (1.0 + value * u)) } else { (sum, slope) }
+        })
+    };
+    // The largest probability is at most 1 and at least 1 / n.
+    let ln_n = (z.len() as f64).ln();
+    let mut bounds = (0.0, if value * ln_n < 1e-8 { ln_n } else { -(-value * ln_n).exp_m1() / value });
+    let mut threshold = bounds.0;
+    for _ in 0..100 {
+        let (excess, slope) = sums(threshold);
+        if excess > 0.0 {
+            bounds.0 = threshold
+        } else {
+            bounds.1 = threshold
+        }
+        let newton = threshold + excess / slope;
+        let inside = bounds.0 <= newton && newton <= bounds.1;
+        let next = if inside { newton } else { 0.5 * (bounds.0 + bounds.1) };
+        let step = (next - threshold).abs();
+        threshold = next;
+        if step <= f64::EPSILON * (1.0 + threshold) {
+            break;
+        }
+    }
+    let at = A::of(threshold);
+    let (excess, slope) = z.iter().fold((-A::one(), 0.0), |(sum, slope), &z| {
+        let p = power(z - at, t);
+        if p > A::zero() {
+            (sum + p, slope + p.value() / (1.0 + value * (z.value() - threshold)))
+        } else {
+            (sum, slope)
+        }
+    });
+    at + excess / A::of(slope)
+}
+
+impl Contract<2> for Entmax {
+    const SUMMARY: &'static str = "probabilities of a choice, from softmax to sparsemax by a learnable α";
+    const PAPER: &'static str = "Peters et al., ACL 2019, arXiv:1905.05702; Correia et al., EMNLP 2019";
+    const COST: &'static str = "O(n) and about ten passes over the support, O(n) backward, O(n) memory";
+
+    fn cases() -> Vec<Self> {
+        [1.0, 0.1, 20.0].map(|softness| Self { softness }).to_vec()
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![
+            Law::SumsTo(Box::new(|_| 1.0)),
+            Law::Within(Box::new(|_| (0.0, 1.0))),
+            Law::PermutationEquivariant,
+            Law::ShiftInvariant,
+        ]
+    }
+
+    /// The paper's form of the threshold, by bisection.
+    fn oracle(&self, at: Args<'_, f64, 2>) -> Option<[Vec<f64>; 1]> {
+        let [x, alpha] = at.x;
+        let t = alpha[0] - 1.0;
+        let z: Vec<f64> = x.iter().map(|x| t * x / self.softness).collect();
+        let top = z.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let p = |threshold: f64| -> Vec<f64> {
+            z.iter().map(|z| (z - threshold).max(0.0).powf(1.0 / t)).collect()
+        };
+        let (mut low, mut high) = (top - 1.0, top);
+        for _ in 0..200 {
+            let middle = 0.5 * (low + high);
+            if p(middle).iter().sum::<f64>() > 1.0 { low = middle } else { high = middle }
+        }
+        Some([p(low)])
+    }
+
+    /// α where the gradient is tame.
+    fn sample(&self, _: &[usize], [n, _]: [usize; 2], random: &mut Stream) -> Sample<2> {
+        Sample { x: [random.normals(n), vec![1.2 + 0.7 * random.uniform()]], k: [] }
+    }
+
+    fn free(&self) -> [bool; 2] {
+        [true, false]
+    }
+}
+
+/// Entmax along the last axis of `x` `(…, n)`, with `alpha` `(…)` at least 1: softmax at α = 1, sparsemax at
+/// α = 2, and sparse for every α above 1.
+///
+/// $$ p_i = \bigl[1 + (\alpha - 1)(x_i / \varepsilon - \tau)\bigr]_+^{1 / (\alpha - 1)}, \qquad \sum_i p_i = 1 $$
+///
+/// * Shapes: `(…, n)` and `(…)`, which broadcast, to `(…, n)`; n ≥ 1.
+/// * Softness: ε, in the unit of `x`; 1 in the paper.
+/// * Hard limit: one-hot at the largest value; equal largest values share.
+/// * Gradient: to `x` and to `alpha`. Continuous for α < 2; from there on it jumps where an option enters or
+///   leaves the support, and one that has just reached zero counts as outside.
+/// * −∞ masks an option. An item of −∞ only, or with NaN or +∞, is NaN.
+/// * Cost: O(n), and about ten passes over the options that may be in the support; O(n) backward.
+/// * Errors: a softness that is not finite and above zero; α below 1 or not finite; n = 0.
+///
+/// ```
+/// use ndarray::{arr0, array};
+/// use supple_ops::choice::{entmax, softmax};
+/// let x = array![1.0, 0.5, -1.0];
+/// let sparse = entmax(&x, &arr0(2.0), 1.0)?;
+/// assert!((sparse[0] - 0.75).abs() < 1e-15 && sparse[2] == 0.0);
+/// let smooth = entmax(&x, &arr0(1.0), 1.0)?;
+/// assert!((smooth[2] - softmax(&x, 1.0)?[2]).abs() < 1e-15);
+/// # Ok::<(), supple_core::Error>(())
+/// ```
+///
+/// Peters, Niculae and Martins, *Sparse sequence-to-sequence models*, ACL 2019,
+/// <https://arxiv.org/abs/1905.05702>.
+pub fn entmax<'a, T: Float, D: Dimension, E: Dimension>(
+    x: impl Into<ArrayView<'a, T, D>>,
+    alpha: impl Into<ArrayView<'a, T, E>>,
+    softness: f64,
+) -> Result<Array<T, D>, Error> {
+    let [p] = evaluate(&Entmax { softness }, [x.into().into_dyn(), alpha.into().into_dyn()])?;
+    p.into_dimensionality().map_err(|e| Error::unsupported(Entmax::NAME, "an output of the input's rank", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::{entmax15, softmax, sparsemax};
+    use ndarray::{arr0, array};
+
+    #[test]
+    fn named_members_of_the_family_agree() {
+        let x = array![0.3, 1.7, -0.4, 1.1, f64::NEG_INFINITY, 0.9];
+        let named = [
+            (1.0, softmax(&x, 0.8).unwrap()),
+            (1.0 + 1e-9, softmax(&x, 0.8).unwrap()),
+            (1.5, entmax15(&x, 0.8).unwrap()),
+            (2.0, sparsemax(&x, 0.8).unwrap()),
+        ];
+        for (alpha, expected) in named {
+            let p = entmax(&x, &arr0(alpha), 0.8).unwrap();
+            let apart = (&p - &expected).iter().fold(0.0, |worst: f64, d| worst + d.abs());
+            assert!(apart < 1e-8, "{alpha}: {p} for {expected}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_in_alpha_has_no_gap_at_one() {
+        let x = array![0.3, 1.7, -0.4].into_dyn();
+        let slope = |alpha: f64| {
+            let operator = Entmax::default();
+            let alpha = arr0(alpha).into_dyn();
+            let at = supple_core::linearize(&operator, [x.view(), alpha.view()]).unwrap();
+            at.vjp([array![1.0, 0.0, -2.0].into_dyn().view()]).unwrap()[1].sum()
+        };
+        let (at, near) = (slope(1.0), slope(1.0 + 1e-6));
+        assert!((at - near).abs() < 1e-5 && at != 0.0, "{at} {near}");
+    }
+
+    #[test]
+    fn an_alpha_below_one_is_a_fault() {
+        let error = entmax(&array![1.0, 2.0], &arr0(0.5), 1.0).unwrap_err().to_string();
+        assert_eq!(error, "entmax: item 0: `alpha` must be finite and at least 1, got 0.5");
+    }
+}
