@@ -8,7 +8,7 @@ use crate::plan::{Plan, Slot};
 use crate::real::{Float, Real};
 use crate::scratch::{Kept, Scratch};
 use crate::signature::Signature;
-use ndarray::{Array, ArrayD, ArrayView, CowArray, Dimension, IxDyn};
+use ndarray::{Array, ArrayD, ArrayView, CowArray, Dimension, IxDyn, RemoveAxis};
 
 /// `y = f(x)` for a batch; the first item without an answer is an error.
 ///
@@ -70,6 +70,16 @@ pub fn map<'a, T: Float, P: Operator, D: Dimension>(
 ) -> Result<Array<T, D>, Error> {
     let [y] = evaluate(operator, [x.into().into_dyn()])?;
     y.into_dimensionality().map_err(|e| Error::unsupported(P::NAME, "an output of the input's rank", e))
+}
+
+/// [`map`] for an operator that takes the last axis away.
+pub fn reduce<'a, T: Float, P: Operator, D: RemoveAxis>(
+    operator: &P,
+    x: impl Into<ArrayView<'a, T, D>>,
+) -> Result<Array<T, D::Smaller>, Error> {
+    let [y] = evaluate(operator, [x.into().into_dyn()])?;
+    let mismatch = |e| Error::unsupported(P::NAME, "an output of the input's rank less one", e);
+    y.into_dimensionality().map_err(mismatch)
 }
 
 /// A call whose shapes and parameters have been found right.

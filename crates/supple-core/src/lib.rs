@@ -22,7 +22,7 @@ mod scratch;
 mod shapes;
 mod signature;
 
-pub use batch::{evaluate, evaluate_each, map};
+pub use batch::{evaluate, evaluate_each, map, reduce};
 pub use dual::Dual;
 pub use erased::{AnyContract, AnyInputs, AnyOperator, AnyScaling, Entry, Erased, Family, Pullback, erase};
 pub use error::{Error, Fault};

@@ -4,7 +4,7 @@ pub use supple_core::{
     Args, Contract, Domain, Dual, Entry, Error, Evaluated, Family, Fault, Field, Float, Floats, Gradient,
     Inputs, Kind, Law, Linearized, Mode, OfSizes, Operator, Options, Params, Point, Pool, Real, Residual,
     Reversed, Sample, Scaling, Scratch, Signature, Stream, Value, choices, evaluate, evaluate_each, family,
-    linearize, linearize_each, map, params,
+    linearize, linearize_each, map, params, reduce,
 };
 pub use supple_ops::*;
 

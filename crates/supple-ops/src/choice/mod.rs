@@ -1,7 +1,11 @@
-//! Choice: a probability for each of n options, as relaxations of the one-hot argmax.
+//! Choice: a probability for each of n options, as relaxations of the one-hot argmax, and smooth maxima.
 
+mod boltzmann_max;
 mod entmax;
 mod entmax15;
+mod entmax_loss;
+mod log_sum_exp;
+mod mellowmax;
 mod softmax;
 mod sparsemax;
 
@@ -10,4 +14,8 @@ supple_core::family! { "choice":
     entmax15::{Entmax15, entmax15};
     sparsemax::{Sparsemax, sparsemax};
     entmax::{Entmax, entmax};
+    entmax_loss::{EntmaxLoss, entmax_loss};
+    log_sum_exp::{LogSumExp, log_sum_exp};
+    mellowmax::{Mellowmax, mellowmax};
+    boltzmann_max::{BoltzmannMax, boltzmann_max};
 }
