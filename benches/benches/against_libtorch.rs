@@ -10,7 +10,8 @@ use tch::{Device, Kind, Tensor};
 
 const SHAPES: [[i64; 2]; 5] = [[128, 100], [32, 1000], [4, 10_000], [1, 100_000], [1, 1_000_000]];
 
-/// Name, and softness of `soft_rank` for rows of n elements about one apart; `soft_sort` takes its inverse.
+/// Name, and softness for rows of n elements about one apart: both operators pool nothing, about every second
+/// pair of neighbours, everything.
 const REGIMES: [(&str, fn(f64) -> f64); 3] =
     [("hard", |_| 1e-3), ("many blocks", |_| 0.9), ("one block", |n| 4.0 * n)];
 
@@ -28,12 +29,12 @@ fn main() {
     for [rows, n] in SHAPES {
         let x = data(rows, n);
         for (regime, softness) in REGIMES {
-            let rank = softness(n as f64);
-            check(&x, regime, rank);
+            let softness = softness(n as f64);
+            check(&x, regime, softness);
             let [hard, rank, sort] = interleaved([
                 &|| drop(x.sort(-1, false)),
-                &|| forward_and_backward(&x, |x| supple_tch::soft_rank(x, -1, rank)),
-                &|| forward_and_backward(&x, |x| supple_tch::soft_sort(x, -1, 1.0 / rank)),
+                &|| forward_and_backward(&x, |x| supple_tch::soft_rank(x, -1, softness)),
+                &|| forward_and_backward(&x, |x| supple_tch::soft_sort(x, -1, softness)),
             ]);
             let cell = |time: f64| format!("{time:.3} ({:.2})", time / hard);
             println!(
@@ -55,7 +56,7 @@ fn data(rows: i64, n: i64) -> Tensor {
 fn check(x: &Tensor, regime: &str, softness: f64) {
     let n = x.size()[1] as f64;
     let ranks = supple_tch::soft_rank(x, -1, softness);
-    let sorted = supple_tch::soft_sort(x, -1, 1.0 / softness);
+    let sorted = supple_tch::soft_sort(x, -1, softness);
     let mean = ranks.mean_dim(-1, false, Kind::Double) - (n + 1.0) / 2.0;
     assert!(mean.abs().max().double_value(&[]) < 1e-3 * n.max(1000.0) / 1000.0, "{regime}: mean rank");
     if regime == "hard" {

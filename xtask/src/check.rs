@@ -1,14 +1,16 @@
 //! `cargo xtask test`: every check there is.
 //!
-//! LibTorch's bindings take minutes to build, so they are built three times and not more: in
-//! the dev profile (clippy, tests, docs and the generated files share it), in the release profile
-//! (benches and examples share it), and for the crate outside the workspace, which has a
-//! target folder of its own, as a user's has.
+//! LibTorch's bindings and HiGHS take minutes to build, so they are built three times and not more: in the
+//! dev profile (clippy, tests and docs share it), in the release profile (benches and examples share it), and
+//! for the crate outside the workspace, which has a target folder of its own, as a user's has. For the
+//! first two that means `--workspace` everywhere: with `-p`, cargo picks other features and builds again.
+//! That the generated files are current is one of the tests.
 
 use crate::setup::{Environment, setup};
 use crate::step::Step;
 use crate::{Result, libtorch};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Runs the checks in turn and stops at the first that fails.
@@ -45,13 +47,14 @@ fn steps(env: &Environment) -> Result<Vec<Step>> {
         cargo("tests", "test --workspace --no-fail-fast --tests"),
         doctests(env)?,
         cargo("documentation", "xtask docs"),
-        cargo("generated files", "xtask gen --check"),
-        cargo("benches compile", "bench -p supple-benches --no-run"),
+        cargo("benches compile", "bench --workspace --no-run --bench catalogue --bench against_libtorch"),
+        cargo("examples compile", "build --release --workspace --examples"),
     ];
     for name in examples()? {
-        let line = format!("run --release -p supple-examples --example {name}");
+        let program = target()?.join("release/examples").join(&name);
         // The examples read this and make a short run.
-        steps.push(cargo(&format!("example {name}"), &line).env("SUPPLE_QUICK", "1"));
+        let step = Step::new(format!("example {name}"), &program.display().to_string());
+        steps.push(step.envs(env).env("SUPPLE_QUICK", "1"));
     }
     steps.push(outside("downstream crate, tests", "test"));
     steps.push(outside("downstream crate, run", "run"));
@@ -67,6 +70,14 @@ fn doctests(env: &Environment) -> Result<Step> {
     let name = if mac { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
     let step = Step::new("doctests", "cargo test --workspace --no-fail-fast --doc").envs(env);
     Ok(step.env(name, libtorch::lib_dir()?.display().to_string()))
+}
+
+/// Cargo's target folder, from the root of the repository: this program lies in `target/debug`.
+fn target() -> Result<PathBuf> {
+    let here = |e| format!("where this program lies: {e}");
+    let (program, root) = (std::env::current_exe().map_err(here)?, std::env::current_dir().map_err(here)?);
+    let folder = program.ancestors().nth(2).unwrap_or(&program);
+    Ok(folder.strip_prefix(&root).unwrap_or(folder).to_path_buf())
 }
 
 /// The names of `examples/examples/*.rs`, in order.

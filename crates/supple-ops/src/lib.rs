@@ -8,6 +8,7 @@ pub mod elementwise;
 pub mod order;
 pub mod path;
 pub mod perturb;
+pub mod ranking;
 pub mod select;
 pub mod sequence;
 pub mod transport;
@@ -21,5 +22,6 @@ pub static CATALOGUE: &[&supple_core::Family] = &[
     &transport::FAMILY,
     &sequence::FAMILY,
     &path::FAMILY,
+    &ranking::FAMILY,
     &perturb::FAMILY,
 ];

@@ -25,6 +25,7 @@ pub mod prelude {
     // the same name: those are had through the family's module.
     #[allow(ambiguous_glob_reexports)]
     pub use supple_ops::{
-        choice::*, elementwise::*, order::*, path::*, perturb::*, select::*, sequence::*, transport::*,
+        choice::*, elementwise::*, order::*, path::*, perturb::*, ranking::*, select::*, sequence::*,
+        transport::*,
     };
 }

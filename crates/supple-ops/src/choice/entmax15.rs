@@ -15,11 +15,11 @@
 //! <https://arxiv.org/abs/1905.05702>.
 
 use super::softmax::{centred, one_hot};
+use super::support;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, map, params,
 };
-use supple_numerics::elementary::sum_by;
 use supple_numerics::simplex::squared_simplex;
 
 params! {
@@ -60,15 +60,7 @@ impl Operator for Entmax15 {
     }
 
     fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dp]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        // The square root has no derivative at zero, where the option is out.
-        let slope = |p: T| if p > T::zero() { p.sqrt() } else { T::zero() };
-        let [p] = at.y;
-        let total: T::Acc = sum_by(p, p, |p, _| slope(p).widen());
-        let mean = T::narrow(sum_by(p, dp, |p, dp| (slope(p) * dp).widen()) / total);
-        let rate = T::of(1.0 / self.softness);
-        for ((dx, &p), &dp) in dx.iter_mut().zip(p).zip(dp) {
-            *dx = rate * slope(p) * (dp - mean);
-        }
+        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), T::sqrt);
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [p]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {

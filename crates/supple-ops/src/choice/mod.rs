@@ -8,6 +8,7 @@ mod log_sum_exp;
 mod mellowmax;
 mod softmax;
 mod sparsemax;
+mod support;
 
 supple_core::family! { "choice":
     softmax::{Softmax, softmax};

@@ -17,12 +17,12 @@
 //! Paper: Martins and Astudillo, *From softmax to sparsemax*, ICML 2016, <https://arxiv.org/abs/1602.02068>.
 
 use super::softmax::{centred, one_hot};
+use super::support;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::elementary::sum_by;
 use supple_numerics::simplex::simplex;
 
 params! {
@@ -67,37 +67,13 @@ impl Operator for Sparsemax {
     }
 
     fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dp]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        let on_support = |p: T, dp: T| if p > T::zero() { dp } else { T::zero() };
-        let (mut sum, mut support) = (T::Acc::zero(), 0);
-        for (p, dp) in at.y[0].chunks(ROW).zip(dp.chunks(ROW)) {
-            if meets_support(p) {
-                sum += sum_by(p, dp, |p, dp| on_support(p, dp).widen());
-                support += p.iter().filter(|&&p| p > T::zero()).count();
-            }
-        }
-        let mean = T::narrow(sum / T::Acc::of(support as f64));
-        let rate = T::of(1.0 / self.softness);
-        for ((dx, p), dp) in dx.chunks_mut(ROW).zip(at.y[0].chunks(ROW)).zip(dp.chunks(ROW)) {
-            // Elsewhere `dx` is zero already.
-            if meets_support(p) {
-                for ((dx, &p), &dp) in dx.iter_mut().zip(p).zip(dp) {
-                    *dx = on_support(p, rate * (dp - mean));
-                }
-            }
-        }
+        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), |_| T::one());
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [p]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
         one_hot(at.x[0], p);
         Ok(())
     }
-}
-
-/// Entries that the backward pass may skip together.
-const ROW: usize = 32;
-
-fn meets_support<T: Real>(p: &[T]) -> bool {
-    p.iter().fold(false, |any, &p| any | (p > T::zero()))
 }
 
 impl Contract for Sparsemax {

@@ -29,6 +29,24 @@ pub(super) fn spoilt<T: Real>(sorted: &[T]) -> bool {
     sorted.first().is_some_and(|z| z.is_nan()) || sorted.last().is_some_and(|z| z.is_nan())
 }
 
+/// The ranks, of which equal values share the mean; NaN where there is one.
+pub(crate) fn average_ranks<T: Real>(x: &[T], descending: bool, ranks: &mut [T], scratch: &mut Scratch<T>) {
+    let (order, z) = sorted(x, descending, scratch);
+    if spoilt(&z) {
+        ranks.fill(T::nan());
+    } else {
+        let mut start = 0;
+        for ties in z.chunk_by(|a, b| a == b) {
+            let end = start + ties.len();
+            let rank = T::of(middle(start, end));
+            order[start..end].iter().for_each(|&i| ranks[i as usize] = rank);
+            start = end;
+        }
+    }
+    scratch.indices.give(order);
+    scratch.reals.give(z);
+}
+
 /// The blocks of a partition.
 pub(super) fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
     starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)

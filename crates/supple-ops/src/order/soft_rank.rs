@@ -28,7 +28,7 @@
 
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
-    block_means, blocks, check_length, for_each_position, log_sum_exp, middle, minimax, real, sorted, spoilt,
+    average_ranks, block_means, blocks, check_length, log_sum_exp, middle, minimax, real, sorted, spoilt,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
@@ -36,7 +36,7 @@ use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::isotonic::{self, Partition, Trend};
+use supple_numerics::isotonic::{self, Trend};
 
 params! {
     /// Soft ranks.
@@ -131,20 +131,7 @@ impl Operator for SoftRank {
         [y]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let (order, z) = sorted(at.x[0], self.descending, scratch);
-        if spoilt(&z) {
-            y.fill(T::nan());
-        } else {
-            let mut start = 0;
-            for ties in z.chunk_by(|a, b| a == b) {
-                let end = start + ties.len();
-                let rank = T::of(middle(start, end));
-                order[start..end].iter().for_each(|&i| y[i as usize] = rank);
-                start = end;
-            }
-        }
-        scratch.indices.give(order);
-        scratch.reals.give(z);
+        average_ranks(at.x[0], self.descending, y, scratch);
         Ok(())
     }
 }
@@ -186,44 +173,34 @@ impl SoftRank {
             Regularization::L2 => isotonic::l2(z, self.softness, Trend::Increasing, scratch),
             Regularization::Entropic => isotonic::entropic_ranks(z, before, self.softness, scratch),
         };
-        let Partition { starts, sums: mut levels } = partition;
         let rate = T::Acc::of(1.0 / self.softness);
-        let first_number = saved.weights.len();
-        // Each of the blocks to number takes more than one element.
-        saved.weights.resize(first_number + levels.len().min(z.len() - levels.len()), 1.0);
-
-        let mut number = first_number;
-        for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
+        let (y, numbers) = (&mut y[..], &mut saved.block[..]);
+        for (&sum, block) in partition.sums.iter().zip(blocks(&partition.starts)) {
+            if block.len() == 1 {
+                let i = order[block.start] as usize;
+                (y[i], numbers[i]) = (T::of(real(before + block.end)), 0);
+                continue;
+            }
             let (start, end) = (before + block.start, before + block.end);
             let (len, middle) = (T::Acc::of(real(block.len())), T::Acc::of(middle(start, end)));
-            *level = match self.regularization {
-                Regularization::L2 => middle - *level / len * rate,
-                Regularization::Entropic => len * middle / *level,
+            let number = saved.weights.len() as u32;
+            saved.weights.push(self.weight(start, end));
+            let mut write = |k: usize, rank: T::Acc| {
+                let i = order[k] as usize;
+                (y[i], numbers[i]) = (T::narrow(rank), number);
             };
-            let several = block.len() > 1;
-            saved.weights[if several { number } else { 0 }] = self.weight(start, end);
-            number += usize::from(several);
+            match self.regularization {
+                Regularization::L2 => {
+                    let (level, first) = (middle - sum / len * rate, z[block.start].widen());
+                    block.for_each(|k| write(k, level + (z[k].widen() - first) * rate));
+                }
+                Regularization::Entropic => {
+                    let (level, last) = (len * middle / sum, z[block.end - 1].widen());
+                    block.for_each(|k| write(k, level * ((z[k].widen() - last) * rate).exp()));
+                }
+            }
         }
-        saved.weights.truncate(number);
-
-        let mut number = first_number as u32 - 1;
-        let mut write = |k: usize, block: Range<usize>, rank: T::Acc| {
-            let (several, i) = (block.len() > 1, order[k] as usize);
-            number += u32::from(several & (k == block.start));
-            y[i] = T::narrow(rank);
-            saved.block[i] = if several { number } else { 0 };
-        };
-        match self.regularization {
-            Regularization::L2 => for_each_position(&starts, scratch, |k, b, block| {
-                let distance = z[k].widen() - z[block.start].widen();
-                write(k, block, levels[b] + distance * rate)
-            }),
-            Regularization::Entropic => for_each_position(&starts, scratch, |k, b, block| {
-                let distance = z[k].widen() - z[block.end - 1].widen();
-                write(k, block, levels[b] * (distance * rate).exp())
-            }),
-        }
-        Partition { starts, sums: levels }.give(scratch);
+        partition.give(scratch);
     }
 }
 

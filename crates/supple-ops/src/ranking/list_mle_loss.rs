@@ -1,0 +1,178 @@
+//! ListMLE: the likelihood of the right order under a Plackett-Luce model.
+//!
+//! $$ L(s, t) = \sum_{i=1}^n \Bigl( \ln \sum_{j \ge i} e^{s_{\pi(j)} / \varepsilon} - \frac{s_{\pi(i)}}{\varepsilon} \Bigr) $$
+//!
+//! for scores $s$ and the order π by falling relevance $t$: items are drawn one after the other, each with
+//! the softmax of those that are left.
+//!
+//! * Softness: the unit of the scores; ε. The paper has ε = 1, which is the default.
+//! * Only the order of the relevances counts; equal ones keep their places.
+//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the order is wrong. There is no hard form.
+//! * Gradient: exact in the scores, in which the loss is convex; zero in the relevances, at which the loss
+//!   jumps where two are equal.
+//! * An item with NaN, or with a score that is not finite, is NaN.
+//! * Cost: O(n log n) forward and backward, for the order.
+//!
+//! Paper: Xia, Liu, Wang, Zhang and Li, *Listwise approach to learning to rank: theory and algorithm*, ICML
+//! 2008.
+
+use super::of_lists;
+use ndarray::{Array, ArrayView, RemoveAxis};
+use supple_core::{
+    Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
+    params,
+};
+use supple_numerics::argsort::argsort;
+
+params! {
+    /// The loss of ListMLE.
+    pub struct ListMleLoss {
+        /// Temperature; the unit of the scores.
+        softness: f64 = 1.0, Positive;
+    }
+}
+
+/// The order by falling relevance, and the logarithms of the sums from each place on. Empty for an item
+/// without an answer.
+#[derive(Debug)]
+pub struct Saved<A> {
+    order: Vec<u32>,
+    tails: Vec<A>,
+}
+
+impl<A> Default for Saved<A> {
+    fn default() -> Self {
+        Self { order: vec![], tails: vec![] }
+    }
+}
+
+impl Operator<2> for ListMleLoss {
+    const NAME: &'static str = "list_mle_loss";
+    const SIGNATURE: &'static str = "scores(n>=1), relevance(n) -> loss()";
+    const GRADIENT: Gradient = Gradient::AlmostEverywhere;
+    type Saved<T: Real> = Saved<T::Acc>;
+
+    fn validate(&self, _: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)
+    }
+
+    fn work(&self, sizes: &[usize]) -> usize {
+        20 * sizes[0]
+    }
+
+    fn scaling(&self) -> Option<Scaling<2>> {
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1, 1], outputs: [0] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 2>,
+        [loss]: [&mut [T]; 1],
+        saved: &mut Saved<T::Acc>,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let [scores, relevance] = at.x;
+        if scores.iter().any(|s| !s.is_finite()) || relevance.iter().any(|r| r.is_nan()) {
+            loss[0] = T::nan();
+            return Ok(());
+        }
+        let (order, sorted) = argsort(relevance, true, scratch);
+        scratch.reals.give(sorted);
+        let rate = T::Acc::of(1.0 / self.softness);
+        let (mut tail, mut sum) = (-T::Acc::infinity(), T::Acc::zero());
+        saved.tails.resize(order.len(), T::Acc::zero());
+        for (&i, place) in order.iter().zip(&mut saved.tails).rev() {
+            let z = scores[i as usize].widen() * rate;
+            tail = log_add(tail, z);
+            *place = tail;
+            sum += tail - z;
+        }
+        saved.order = order;
+        loss[0] = T::narrow(sum);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, Saved<T::Acc>, 2>,
+        [dloss]: [&[T]; 1],
+        [dscores, drelevance]: [&mut [T]; 2],
+        _: &mut Scratch<T>,
+    ) {
+        let Saved { order, tails } = at.saved;
+        if order.is_empty() {
+            dscores.fill(T::nan());
+            return drelevance.fill(T::nan());
+        }
+        let rate = T::Acc::of(1.0 / self.softness);
+        let mut before = -T::Acc::infinity();
+        for (&i, &tail) in order.iter().zip(tails) {
+            let i = i as usize;
+            // Σ over the places so far of the probability that the item is drawn there.
+            before = log_add(before, -tail);
+            let drawn = (at.x[0][i].widen() * rate + before).exp();
+            dscores[i] = T::narrow(dloss[0].widen() * rate * (drawn - T::Acc::one()));
+        }
+    }
+}
+
+/// `ln(eᵃ + eᵇ)` for a finite b.
+fn log_add<A: Real>(a: A, b: A) -> A {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    if low.is_finite() { high + (low - high).exp().ln_1p() } else { high }
+}
+
+impl Contract<2> for ListMleLoss {
+    const SUMMARY: &'static str = "likelihood of the right order (ListMLE)";
+    const PAPER: &'static str = "Xia et al., ICML 2008";
+    const COST: &'static str = "O(n log n) forward, O(n) backward, O(n) memory";
+
+    fn cases() -> Vec<Self> {
+        [1.0, 0.3, 20.0].map(|softness| Self { softness }).to_vec()
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![Law::Within(Box::new(|_| (0.0, f64::INFINITY))), Law::ShiftInvariant]
+    }
+
+    fn oracle(&self, at: Args<'_, f64, 2>) -> Option<[Vec<f64>; 1]> {
+        let [scores, relevance] = at.x;
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&i, &j| relevance[j].total_cmp(&relevance[i]));
+        let weight = |&i: &usize| (scores[i] / self.softness).exp();
+        let term = |k: usize| (order[k..].iter().map(weight).sum::<f64>() / weight(&order[k])).ln();
+        Some([vec![(0..order.len()).map(term).sum()]])
+    }
+}
+
+/// The loss of ListMLE of `scores` `(…, n)` against relevances of the same shape: minus the logarithm of the
+/// probability of the right order under a Plackett-Luce model.
+///
+/// $$ L(s, t) = \sum_{i=1}^n \Bigl( \ln \sum_{j \ge i} e^{s_{\pi(j)} / \varepsilon} - \frac{s_{\pi(i)}}{\varepsilon} \Bigr), \qquad
+/// t_{\pi(1)} \ge t_{\pi(2)} \ge \dots $$
+///
+/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Softness: ε, in the unit of the scores; 1 in the paper. It has no hard limit.
+/// * Only the order of the relevances counts; equal ones keep their places.
+/// * Gradient: exact in the scores, in which the loss is convex; zero in the relevances.
+/// * An item with NaN, or with a score that is not finite, is NaN.
+/// * Cost: O(n log n) forward, O(n) backward.
+/// * Errors: a softness that is not finite and above zero; n = 0.
+///
+/// ```
+/// use ndarray::array;
+/// use supple_ops::ranking::list_mle_loss;
+/// let relevance = array![2.0, 1.0, 0.0];
+/// let loss = list_mle_loss(&array![0.0, 0.0, 0.0], &relevance, 1.0)?.into_scalar();
+/// assert!((loss - 6f64.ln()).abs() < 1e-15); // one of 3! orders
+/// # Ok::<(), supple_core::Error>(())
+/// ```
+///
+/// Xia, Liu, Wang, Zhang and Li, *Listwise approach to learning to rank: theory and algorithm*, ICML 2008.
+pub fn list_mle_loss<'a, T: Float, D: RemoveAxis>(
+    scores: impl Into<ArrayView<'a, T, D>>,
+    relevance: impl Into<ArrayView<'a, T, D>>,
+    softness: f64,
+) -> Result<Array<T, D::Smaller>, Error> {
+    of_lists(&ListMleLoss { softness }, scores, relevance)
+}

@@ -1,0 +1,160 @@
+//! ListNet: the cross entropy between two distributions over who comes first.
+//!
+//! $$ L(s, t) = -\sum_i p_i \ln q_i, \qquad p = \mathrm{softmax}(t / \varepsilon), \quad
+//! q = \mathrm{softmax}(s / \varepsilon) $$
+//!
+//! for scores $s$ and relevances $t$: the probabilities of a Plackett-Luce model that each item is first.
+//!
+//! * Softness: the common unit of scores and relevances; ε. The paper has ε = 1, which is the default.
+//! * The least value over $s$, at $s = t$ up to a constant, is the entropy of $p$, not 0.
+//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the best items differ. There is no hard
+//!   form.
+//! * Gradient: exact everywhere, to scores and relevances.
+//! * −∞ as a relevance says that an item cannot be first. An item with −∞ only, or with NaN, +∞ or a score of
+//!   −∞, is NaN.
+//! * Cost: O(n) forward and backward.
+//!
+//! Paper: Cao, Qin, Liu, Tsai and Li, *Learning to rank: from pairwise approach to listwise approach*, ICML
+//! 2007.
+
+use super::of_lists;
+use crate::choice::Softmax;
+use ndarray::{Array, ArrayView, RemoveAxis};
+use supple_core::{
+    Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, params,
+};
+use supple_numerics::elementary::{exp_sum, sum_by};
+use supple_numerics::simplex::largest;
+
+params! {
+    /// The loss of ListNet, for the item in front.
+    pub struct ListNetLoss {
+        /// Temperature; the common unit of scores and relevances.
+        softness: f64 = 1.0, Positive;
+    }
+}
+
+impl ListNetLoss {
+    /// The softmax of `x`, in a buffer to be given back.
+    fn softmax<T: Real>(&self, x: &[T], scratch: &mut Scratch<T>) -> Vec<T> {
+        let mut p = scratch.reals.zeros(x.len());
+        let args = Args { x: [x], k: [], sizes: &[x.len()], item: 0 };
+        let operator = Softmax { softness: self.softness };
+        operator.forward(args, [&mut p], &mut (), scratch).expect("softmax has no faults");
+        p
+    }
+}
+
+impl Operator<2> for ListNetLoss {
+    const NAME: &'static str = "list_net_loss";
+    const SIGNATURE: &'static str = "scores(n>=1), relevance(n) -> loss()";
+    type Saved<T: Real> = ();
+
+    fn validate(&self, _: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)
+    }
+
+    fn scaling(&self) -> Option<Scaling<2>> {
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1, 1], outputs: [0] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 2>,
+        [loss]: [&mut [T]; 1],
+        _: &mut (),
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let [scores, relevance] = at.x;
+        let p = self.softmax(relevance, scratch);
+        let rate = T::of(1.0 / self.softness);
+        let top = T::constant(largest(scores));
+        let mut z = scratch.reals.copy(scores);
+        z.iter_mut().for_each(|z| *z = (*z - top) * rate);
+        // A score of −∞ is NaN here: weights are above zero or the product is 0 · ∞.
+        let mean = sum_by(&p, &z, |p, z| p.widen() * z.widen());
+        loss[0] = T::narrow(exp_sum(&mut z, T::zero()).ln() - mean);
+        scratch.reals.give(z);
+        scratch.reals.give(p);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, (), 2>,
+        [dloss]: [&[T]; 1],
+        [dscores, drelevance]: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
+    ) {
+        let [scores, relevance] = at.x;
+        let p = self.softmax(relevance, scratch);
+        let q = self.softmax(scores, scratch);
+        let rate = T::of(1.0 / self.softness) * dloss[0];
+        let top = T::constant(largest(scores));
+        let z = |score: T| (score - top) * T::of(1.0 / self.softness);
+        let mean = T::narrow(sum_by(&p, scores, |p, s| (p * z(s)).widen()));
+        for (i, (ds, dr)) in dscores.iter_mut().zip(drelevance).enumerate() {
+            *ds = rate * (q[i] - p[i]);
+            *dr = rate * p[i] * (mean - z(scores[i]));
+        }
+        scratch.reals.give(q);
+        scratch.reals.give(p);
+    }
+}
+
+impl Contract<2> for ListNetLoss {
+    const SUMMARY: &'static str = "cross entropy of who comes first (ListNet)";
+    const PAPER: &'static str = "Cao et al., ICML 2007";
+    const COST: &'static str = "O(n) forward and backward";
+
+    fn cases() -> Vec<Self> {
+        [1.0, 0.3, 20.0].map(|softness| Self { softness }).to_vec()
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![Law::Within(Box::new(|_| (0.0, f64::INFINITY))), Law::ShiftInvariant]
+    }
+
+    fn oracle(&self, at: Args<'_, f64, 2>) -> Option<[Vec<f64>; 1]> {
+        let softmax = |x: &[f64]| -> Vec<f64> {
+            let e: Vec<f64> = x.iter().map(|x| (x / self.softness).exp()).collect();
+            let sum: f64 = e.iter().sum();
+            e.into_iter().map(|e| e / sum).collect()
+        };
+        let [q, p] = at.x.map(softmax);
+        Some([vec![-p.iter().zip(&q).map(|(p, q)| p * q.ln()).sum::<f64>()]])
+    }
+}
+
+/// The loss of ListNet of `scores` `(…, n)` against relevances of the same shape: the cross entropy between
+/// two distributions over who comes first.
+///
+/// $$ L(s, t) = -\sum_i p_i \ln q_i, \qquad p = \mathrm{softmax}(t / \varepsilon), \quad
+/// q = \mathrm{softmax}(s / \varepsilon) $$
+///
+/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Softness: ε, in the common unit of scores and relevances; 1 in the paper.
+/// * Its least value over the scores is the entropy of $p$. It has no hard limit.
+/// * Gradient: exact everywhere, to scores and relevances.
+/// * −∞ as a relevance says that an item cannot be first. NaN, +∞ or a score of −∞ make the loss NaN.
+/// * Cost: O(n) forward and backward.
+/// * Errors: a softness that is not finite and above zero; n = 0.
+///
+/// ```
+/// use ndarray::array;
+/// use supple_ops::ranking::list_net_loss;
+/// let relevance = array![2.0, 0.0, 1.0];
+/// let right = list_net_loss(&array![4.0, 0.0, 2.0], &relevance, 1.0)?;
+/// let wrong = list_net_loss(&array![0.0, 4.0, 2.0], &relevance, 1.0)?;
+/// assert!(right.into_scalar() < wrong.into_scalar());
+/// # Ok::<(), supple_core::Error>(())
+/// ```
+///
+/// Cao, Qin, Liu, Tsai and Li, *Learning to rank: from pairwise approach to listwise approach*, ICML 2007.
+pub fn list_net_loss<'a, T: Float, D: RemoveAxis>(
+    scores: impl Into<ArrayView<'a, T, D>>,
+    relevance: impl Into<ArrayView<'a, T, D>>,
+    softness: f64,
+) -> Result<Array<T, D::Smaller>, Error> {
+    of_lists(&ListNetLoss { softness }, scores, relevance)
+}

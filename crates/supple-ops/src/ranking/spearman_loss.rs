@@ -1,0 +1,244 @@
+//! One minus Spearman's correlation, at soft ranks.
+//!
+//! $$ L(s, t) = 1 - \frac{\langle r - \bar r, \ q - \bar q \rangle}{\lVert r - \bar r \rVert \lVert q - \bar q \rVert}, \qquad
+//! r = \text{soft ranks of } s, \quad q = \text{ranks of } t $$
+//!
+//! with [soft ranks](crate::order::soft_rank) on the permutahedron. It lies in \[0, 2\].
+//!
+//! * Softness: the unit of the scores; ε.
+//! * Hard limit: one minus Spearman's correlation; equal values share the mean of their ranks. With growing ε,
+//!   one minus Pearson's correlation between the scores and the ranks of the target.
+//! * Where all scores, or all targets, are equal there is no correlation: the loss is 1 and the gradient zero.
+//! * Gradient: that of the soft ranks in the scores; zero in the target, at which the loss jumps where two
+//!   are equal.
+//! * A NaN makes its item NaN.
+//! * Cost: O(n log n) forward, O(n) backward.
+//!
+//! Paper: Blondel, Teboul, Berthet and Djolonga, *Fast differentiable sorting and ranking*, ICML 2020,
+//! <https://arxiv.org/abs/2002.08871>.
+
+use super::of_lists;
+use crate::order::{Regularization, SoftRank, average_ranks};
+use ndarray::{Array, ArrayView, RemoveAxis};
+use supple_core::{
+    Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
+    params,
+};
+use supple_numerics::elementary::dot;
+
+params! {
+    /// One minus Spearman's correlation.
+    pub struct SpearmanLoss {
+        /// Distance at which scores stop to share ranks; the unit of the scores.
+        softness: f64 = 0.1, Positive;
+        /// What the projection of the ranks minimises.
+        regularization: Regularization = Regularization::L2, Any;
+    }
+}
+
+/// What the soft ranks saved, the soft ranks, and the ranks of the target from their mean.
+pub struct Saved<T: Real> {
+    inner: <SoftRank as Operator>::Saved<T>,
+    ranks: Vec<T>,
+    target: Vec<T>,
+}
+
+impl<T: Real> Default for Saved<T> {
+    fn default() -> Self {
+        Self { inner: Default::default(), ranks: vec![], target: vec![] }
+    }
+}
+
+impl SpearmanLoss {
+    fn ranking(&self) -> SoftRank {
+        SoftRank { softness: self.softness, regularization: self.regularization, descending: false }
+    }
+}
+
+impl Operator<2> for SpearmanLoss {
+    const NAME: &'static str = "spearman_loss";
+    const SIGNATURE: &'static str = "scores(n>=1), target(n) -> loss()";
+    const GRADIENT: Gradient = Gradient::AlmostEverywhere;
+    type Saved<T: Real> = Saved<T>;
+
+    fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)?;
+        self.ranking().validate(sizes)
+    }
+
+    fn work(&self, sizes: &[usize]) -> usize {
+        20 * sizes[0]
+    }
+
+    fn scaling(&self) -> Option<Scaling<2>> {
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1, 1], outputs: [0] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 2>,
+        [loss]: [&mut [T]; 1],
+        saved: &mut Saved<T>,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let [scores, target] = at.x;
+        saved.ranks.resize(scores.len(), T::zero());
+        saved.target.resize(scores.len(), T::zero());
+        let args = Args { x: [scores], k: [], sizes: at.sizes, item: at.item };
+        self.ranking().forward(args, [&mut saved.ranks], &mut saved.inner, scratch)?;
+        average_ranks(target, false, &mut saved.target, scratch);
+        centre(&mut saved.target);
+        let mut ranks = scratch.reals.copy(&saved.ranks);
+        centre(&mut ranks);
+        loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &saved.target).cosine());
+        scratch.reals.give(ranks);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, Saved<T>, 2>,
+        [dloss]: [&[T]; 1],
+        [dscores, _]: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
+    ) {
+        let Saved { inner, ranks, target } = at.saved;
+        let mut dranks = scratch.reals.copy(ranks);
+        centre(&mut dranks);
+        let angle = Angle::new(&dranks, target);
+        let (along, across) = angle.gradient();
+        let rate = -dloss[0].widen();
+        for (d, &q) in dranks.iter_mut().zip(target) {
+            *d = T::narrow(rate * (across * q.widen() - along * d.widen()));
+        }
+        let point =
+            Point { x: [at.x[0]], k: [], sizes: at.sizes, item: at.item, y: [&ranks[..]], saved: inner };
+        self.ranking().vjp(point, [&dranks], [dscores], scratch);
+        scratch.reals.give(dranks);
+    }
+
+    fn hard<T: Float>(
+        &self,
+        at: Args<'_, T, 2>,
+        [loss]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let [ranks, target] = at.x.map(|x| {
+            let mut ranks = scratch.reals.zeros(x.len());
+            average_ranks(x, false, &mut ranks, scratch);
+            centre(&mut ranks);
+            ranks
+        });
+        loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &target).cosine());
+        scratch.reals.give(ranks);
+        scratch.reals.give(target);
+        Ok(())
+    }
+}
+
+/// Subtracts the mean.
+fn centre<T: Real>(x: &mut [T]) {
+    let mean = T::narrow(x.iter().map(|x| x.widen()).sum::<T::Acc>() / T::Acc::of(x.len() as f64));
+    x.iter_mut().for_each(|x| *x = *x - mean);
+}
+
+/// Two vectors by their products.
+struct Angle<A> {
+    product: A,
+    squares: [A; 2],
+    /// Whether one of them is zero but for rounding.
+    degenerate: bool,
+}
+
+impl<A: Real> Angle<A> {
+    fn new<T: Real<Acc = A>>(u: &[T], v: &[T]) -> Self {
+        let n = u.len() as f64;
+        let least = n * (4.0 * n * <T::Value as Float>::EPSILON).powi(2);
+        let squares = [dot(u, u), dot(v, v)];
+        Self { product: dot(u, v), squares, degenerate: squares.iter().any(|s| s.as_f64() <= least) }
+    }
+
+    fn cosine(&self) -> A {
+        let [u, v] = self.squares;
+        if self.degenerate { A::zero() } else { self.product / (u * v).sqrt() }
+    }
+
+    /// `(a, b)` with the gradient `b v − a u` of the cosine in u.
+    fn gradient(&self) -> (A, A) {
+        let [u, v] = self.squares;
+        if self.degenerate {
+            return (A::zero(), A::zero());
+        }
+        (self.cosine() / u, A::one() / (u * v).sqrt())
+    }
+}
+
+impl Contract<2> for SpearmanLoss {
+    const SUMMARY: &'static str = "one minus Spearman's correlation, at soft ranks";
+    const PAPER: &'static str = "Blondel et al., ICML 2020, arXiv:2002.08871";
+    const COST: &'static str = "O(n log n) forward, O(n) backward, O(n) memory";
+
+    fn cases() -> Vec<Self> {
+        let case = |softness, regularization| Self { softness, regularization };
+        vec![
+            case(0.1, Regularization::L2),
+            case(1.0, Regularization::L2),
+            case(0.5, Regularization::Entropic),
+        ]
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![Law::Within(Box::new(|_| (0.0, 2.0))), Law::ShiftInvariant]
+    }
+
+    fn oracle(&self, at: Args<'_, f64, 2>) -> Option<[Vec<f64>; 1]> {
+        let [scores, target] = at.x;
+        let args = Args { x: [scores], k: [], sizes: at.sizes, item: at.item };
+        let [r] = self.ranking().oracle(args)?;
+        let below = |t: &f64| target.iter().filter(|other| *other < t).count() as f64;
+        let equal = |t: &f64| target.iter().filter(|other| *other == t).count() as f64;
+        let q: Vec<f64> = target.iter().map(|t| below(t) + 0.5 * (equal(t) + 1.0)).collect();
+        let n = r.len() as f64;
+        let moment = |a: &[f64], b: &[f64]| {
+            let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
+            a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>()
+        };
+        let scale = (moment(&r, &r) * moment(&q, &q)).sqrt();
+        Some([vec![if scale < 1e-12 { 1.0 } else { 1.0 - moment(&r, &q) / scale }]])
+    }
+}
+
+/// One minus Spearman's correlation between `scores` `(…, n)` and a target of the same shape, at soft ranks
+/// of the scores.
+///
+/// $$ L(s, t) = 1 - \frac{\langle r - \bar r, \ q - \bar q \rangle}{\lVert r - \bar r \rVert \lVert q - \bar q \rVert} $$
+///
+/// with the L2 [soft ranks](crate::order::soft_rank) $r$ of the scores and the ranks $q$ of the target.
+///
+/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Softness: ε of the soft ranks, in the unit of the scores.
+/// * Hard limit: one minus Spearman's correlation; equal values share the mean of their ranks.
+/// * Where all scores, or all targets, are equal, the loss is 1 and the gradient zero.
+/// * Gradient: that of the soft ranks in the scores; zero in the target.
+/// * A NaN makes its item NaN.
+/// * Cost: O(n log n) forward, O(n) backward.
+/// * Errors: a softness that is not finite and above zero; n = 0.
+///
+/// ```
+/// use ndarray::array;
+/// use supple_ops::ranking::spearman_loss;
+/// let target = array![10.0, 30.0, 20.0];
+/// assert!(spearman_loss(&array![0.0, 2.0, 1.0], &target, 0.1)?.into_scalar().abs() < 1e-12);
+/// assert!((spearman_loss(&array![2.0, 0.0, 1.0], &target, 0.1)?.into_scalar() - 2.0).abs() < 1e-12);
+/// # Ok::<(), supple_core::Error>(())
+/// ```
+///
+/// Blondel, Teboul, Berthet and Djolonga, *Fast differentiable sorting and ranking*, ICML 2020,
+/// <https://arxiv.org/abs/2002.08871>.
+pub fn spearman_loss<'a, T: Float, D: RemoveAxis>(
+    scores: impl Into<ArrayView<'a, T, D>>,
+    target: impl Into<ArrayView<'a, T, D>>,
+    softness: f64,
+) -> Result<Array<T, D::Smaller>, Error> {
+    of_lists(&SpearmanLoss { softness, ..SpearmanLoss::default() }, scores, target)
+}

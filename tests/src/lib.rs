@@ -1,0 +1,1 @@
+//! Checks that concern the whole workspace: see `tests/`.

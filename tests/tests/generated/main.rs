@@ -1,0 +1,92 @@
+//! What is written from the catalogue is what the catalogue says.
+//!
+//! As a test it compares; `cargo xtask gen` gives it the argument `write`. It is a test and not a program of
+//! its own so that cargo builds it with the same features as all other tests, and the solvers not twice.
+
+mod splice;
+mod torch_functions;
+
+use splice::splice;
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs};
+use supple_core::{Entry, Family};
+
+/// Documents that hold the catalogue's table between two marker lines.
+const TABLES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
+/// The plain functions on tensors: a file that is generated whole.
+const FUNCTIONS: &str = "crates/supple-tch/src/functions.rs";
+
+fn main() -> ExitCode {
+    let write = env::args().any(|argument| argument == "write");
+    match generate(write) {
+        Ok(stale) if write => {
+            stale.iter().for_each(|file| println!("written: {file}"));
+            ExitCode::SUCCESS
+        }
+        Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
+        Ok(stale) => {
+            let stale = stale.join(" and ");
+            eprintln!("{stale}: not what the code says. To bring it up to date:\n\n    cargo xtask gen\n");
+            ExitCode::FAILURE
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The files whose generated parts are out of date, which it writes if told.
+fn generate(write: bool) -> Result<Vec<&'static str>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let all: Vec<&Family> = supple_ops::CATALOGUE.iter().copied().chain([&supple_convex::FAMILY]).collect();
+    let table = table(&all);
+    let mut stale = vec![];
+    for file in TABLES.into_iter().chain([FUNCTIONS]) {
+        let path = root.join(file);
+        let name = |e: &dyn std::fmt::Display| format!("{file}: {e}");
+        let old = fs::read_to_string(&path).map_err(|e| name(&e))?;
+        let new = match file {
+            FUNCTIONS => torch_functions::torch_functions(supple_ops::CATALOGUE),
+            _ => splice(&old, &table).map_err(|e| name(&e))?,
+        };
+        if old != new {
+            if write {
+                fs::write(&path, new).map_err(|e| name(&e))?;
+            }
+            stale.push(file);
+        }
+    }
+    Ok(stale)
+}
+
+/// A Markdown table of all operators, one row each.
+fn table(families: &[&Family]) -> String {
+    let mut text = String::from(
+        "| operator | what it does | parameters | which gradient do I get | second order | cost | paper |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for family in families {
+        text += &format!("| **{}** | | | | | | |\n", family.name);
+        family.entries.iter().for_each(|entry| text += &row(entry));
+    }
+    text
+}
+
+fn row(entry: &Entry) -> String {
+    let parameters: Vec<_> =
+        entry.fields.iter().map(|field| format!("`{}` = {}", field.name, (field.default)())).collect();
+    let second = if entry.gradient.is_derivative() { "yes" } else { "refused" };
+    let cells = [
+        format!("`{}`", entry.name),
+        entry.summary.into(),
+        parameters.join(", "),
+        entry.gradient.name().into(),
+        second.into(),
+        entry.cost.into(),
+        entry.paper.into(),
+    ];
+    // A bar inside a cell would end it.
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
