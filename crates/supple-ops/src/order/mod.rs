@@ -1,6 +1,7 @@
 //! Order: sorted values and ranks, by projection onto the permutahedron or by the Laplace kernel of all pairs.
 
 mod lapsum_rank;
+mod lapsum_sort;
 mod permutahedron;
 mod soft_rank;
 mod soft_sort;
@@ -11,4 +12,5 @@ supple_core::family! { "order":
     soft_sort::{SoftSort, soft_sort};
     soft_sort_prillo::{SoftSortPrillo, soft_sort_prillo};
     lapsum_rank::{LapsumRank, lapsum_rank};
+    lapsum_sort::{LapsumSort, lapsum_sort};
 }
