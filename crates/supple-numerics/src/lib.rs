@@ -4,6 +4,7 @@ pub mod argsort;
 pub mod elementary;
 pub mod factor;
 pub mod isotonic;
+pub mod laplace;
 pub mod noise;
 pub mod simplex;
 pub mod smooth_max;

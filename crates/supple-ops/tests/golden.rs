@@ -1,11 +1,11 @@
 //! Values and gradients of public implementations. Each file names its source and convention.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 use serde_json::Value;
 use std::path::Path;
-use supple_core::{Operator, linearize};
+use supple_core::{Operator, evaluate, linearize};
 use supple_ops::choice::{Entmax, Entmax15, Sparsemax};
-use supple_ops::order::{Regularization, SoftRank, SoftSort};
+use supple_ops::order::{Regularization, SoftRank, SoftSort, SoftSortPrillo};
 use supple_ops::select::{Regularization as Mask, SoftTopK};
 use supple_ops::sequence::SoftDtwSeries;
 use supple_ops::transport::Sinkhorn;
@@ -74,6 +74,18 @@ fn torchsort() {
             }
             _ => check(&SoftSort { softness, regularization, ..SoftSort::default() }, &case, 1e-10),
         }
+    }
+}
+
+/// The file has the relaxed permutation `P`; its rows descend.
+#[test]
+fn difftopk_soft_sort() {
+    for case in cases("neuralsort_softsort.json") {
+        let (x, p) = (array(&case["x"]), array(&case["P"]));
+        let operator = SoftSortPrillo { softness: float(&case["tau"]), descending: true };
+        let [y] = evaluate(&operator, [x.view()]).expect("values");
+        let expected = (&p * &x.view().insert_axis(Axis(1))).sum_axis(Axis(2));
+        assert_close(&format!("P x of {case}"), &y, &expected, 1e-12);
     }
 }
 

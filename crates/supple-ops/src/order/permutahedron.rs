@@ -1,4 +1,4 @@
-//! What the two projections onto the permutahedron share.
+//! What the two projections onto the permutahedron share, and what other operators on sorted values need.
 
 use std::ops::Range;
 use supple_core::{Error, Real, Scratch, choices};
@@ -22,6 +22,13 @@ pub(super) fn sorted<T: Real>(x: &[T], negate: bool, scratch: &mut Scratch<T>) -
         z.iter_mut().for_each(|z| *z = -*z);
     }
     (order, z)
+}
+
+/// `±x` in the order that [`sorted`] found.
+pub(super) fn arranged<T: Real>(x: &[T], negate: bool, order: &[u32], scratch: &mut Scratch<T>) -> Vec<T> {
+    let mut z = scratch.reals.empty();
+    z.extend(order.iter().map(|&i| x[i as usize]).map(|x| if negate { -x } else { x }));
+    z
 }
 
 /// Whether sorted values have a NaN among them: total order puts it first or last.
