@@ -174,33 +174,49 @@ impl SoftRank {
             Regularization::Entropic => isotonic::entropic_ranks(z, before, self.softness, scratch),
         };
         let rate = T::Acc::of(1.0 / self.softness);
-        let (y, numbers) = (&mut y[..], &mut saved.block[..]);
+        let mut ranks = Ranks { y, numbers: &mut saved.block };
         for (&sum, block) in partition.sums.iter().zip(blocks(&partition.starts)) {
-            if block.len() == 1 {
-                let i = order[block.start] as usize;
-                (y[i], numbers[i]) = (T::of(real(before + block.end)), 0);
+            let (start, end) = (before + block.start, before + block.end);
+            let (order, z) = (&order[block.clone()], &z[block]);
+            let (&[first, ..], &[.., last]) = (z, z) else { continue };
+            if let &[i] = order {
+                ranks.write(i, T::of(real(end)), 0);
                 continue;
             }
-            let (start, end) = (before + block.start, before + block.end);
-            let (len, middle) = (T::Acc::of(real(block.len())), T::Acc::of(middle(start, end)));
+            let (len, middle) = (T::Acc::of(real(end - start)), T::Acc::of(middle(start, end)));
             let number = saved.weights.len() as u32;
             saved.weights.push(self.weight(start, end));
-            let mut write = |k: usize, rank: T::Acc| {
-                let i = order[k] as usize;
-                (y[i], numbers[i]) = (T::narrow(rank), number);
-            };
+            let pairs = order.iter().zip(z);
             match self.regularization {
                 Regularization::L2 => {
-                    let (level, first) = (middle - sum / len * rate, z[block.start].widen());
-                    block.for_each(|k| write(k, level + (z[k].widen() - first) * rate));
+                    let (level, first) = (middle - sum / len * rate, first.widen());
+                    pairs.for_each(|(&i, z)| {
+                        ranks.write(i, T::narrow(level + (z.widen() - first) * rate), number);
+                    });
                 }
                 Regularization::Entropic => {
-                    let (level, last) = (len * middle / sum, z[block.end - 1].widen());
-                    block.for_each(|k| write(k, level * ((z[k].widen() - last) * rate).exp()));
+                    let (level, last) = (len * middle / sum, last.widen());
+                    pairs.for_each(|(&i, z)| {
+                        ranks.write(i, T::narrow(level * ((z.widen() - last) * rate).exp()), number);
+                    });
                 }
             }
         }
         partition.give(scratch);
+    }
+}
+
+/// Where ranks and the numbers of their blocks go.
+struct Ranks<'a, T> {
+    y: &'a mut [T],
+    numbers: &'a mut [u32],
+}
+
+impl<T> Ranks<'_, T> {
+    #[inline(always)]
+    fn write(&mut self, i: u32, rank: T, number: u32) {
+        self.y[i as usize] = rank;
+        self.numbers[i as usize] = number;
     }
 }
 
