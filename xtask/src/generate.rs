@@ -8,7 +8,7 @@ use crate::step::Step;
 pub fn generate(check: bool) -> Result {
     let env = setup()?;
     let line = "cargo test --quiet --workspace --test generated --";
-    let write = (!check).then_some("write");
+    let write = (!check).then_some("--write");
     Step::new("generated files", line).args(write).envs(&env).run()?;
     Ok(())
 }

@@ -39,6 +39,13 @@ impl<F: Float> PartialOrd for Dual<F> {
         self.v.partial_cmp(&other.v)
     }
 }
+/// A tangent times a derivative. A tangent of zero stays zero, even where the derivative is infinite: a masked
+/// entry is −∞ and does not move.
+#[inline]
+fn along<F: Float>(tangent: F, derivative: F) -> F {
+    if tangent.is_zero() { F::zero() } else { tangent * derivative }
+}
+
 impl<F: Float> Add for Dual<F> {
     type Output = Self;
     #[inline]
@@ -57,7 +64,7 @@ impl<F: Float> Mul for Dual<F> {
     type Output = Self;
     #[inline]
     fn mul(self, o: Self) -> Self {
-        Self { v: self.v * o.v, d: self.d * o.v + self.v * o.d }
+        Self { v: self.v * o.v, d: along(self.d, o.v) + along(o.d, self.v) }
     }
 }
 impl<F: Float> Div for Dual<F> {
@@ -65,7 +72,7 @@ impl<F: Float> Div for Dual<F> {
     #[inline]
     fn div(self, o: Self) -> Self {
         let q = self.v / o.v;
-        Self { v: q, d: (self.d - q * o.d) / o.v }
+        Self { v: q, d: along(self.d, F::one() / o.v) - along(o.d, q / o.v) }
     }
 }
 impl<F: Float> Neg for Dual<F> {
@@ -123,8 +130,7 @@ impl<F: Float> Real for Dual<F> {
     }
     #[inline]
     fn chain(self, v: F, derivative: F) -> Self {
-        // A tangent of zero stays zero, even where the derivative is infinite.
-        Self { v, d: if self.d.is_zero() { F::zero() } else { derivative * self.d } }
+        Self { v, d: along(self.d, derivative) }
     }
     #[inline]
     fn is_zero(self) -> bool {

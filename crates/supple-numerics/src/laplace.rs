@@ -151,7 +151,7 @@ impl<A: Real<Acc = A>> Line<A> {
             let root = (A::of(excess * excess) + product).sqrt();
             let share = half / root;
             let (value, from_below, from_above) = if excess == 0.0 && product == A::zero() {
-                let middle = half * (sorted[place - 1].widen() + sorted[place].widen());
+                let middle = half * sorted[place - 1].widen() + half * sorted[place].widen();
                 (middle + half * softness * (a / b).ln(), half / a, half / b)
             } else if excess > 0.0 {
                 let upper = root + A::of(excess);

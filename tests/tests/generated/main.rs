@@ -1,6 +1,6 @@
 //! What is written from the catalogue is what the catalogue says.
 //!
-//! As a test it compares; `cargo xtask gen` gives it the argument `write`. It is a test and not a program of
+//! As a test it compares; `cargo xtask gen` gives it the argument `--write`. It is a test and not a program of
 //! its own so that cargo builds it with the same features as all other tests, and the solvers not twice.
 
 mod splice;
@@ -18,7 +18,7 @@ const TABLES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
 const FUNCTIONS: &str = "crates/supple-tch/src/functions.rs";
 
 fn main() -> ExitCode {
-    let write = env::args().any(|argument| argument == "write");
+    let write = env::args().any(|argument| argument == "--write");
     match generate(write) {
         Ok(stale) if write => {
             stale.iter().for_each(|file| println!("written: {file}"));

@@ -47,7 +47,7 @@ impl EntmaxLoss {
         let term = |p: T::Acc| {
             let log = p.ln();
             // (p^t − 1) / t
-            p * if t < 1e-9 { log } else { (T::Acc::of(t) * log).exp_m1() / T::Acc::of(t) }
+            p * if t == 0.0 { log } else { (T::Acc::of(t) * log).exp_m1() / T::Acc::of(t) }
         };
         let sum: T::Acc = p.iter().filter(|p| **p > T::zero()).map(|p| term(p.widen())).sum();
         -sum / T::Acc::of(self.alpha)
@@ -127,7 +127,7 @@ impl Operator<1, 1, 1> for EntmaxLoss {
 impl Contract<1, 1, 1> for EntmaxLoss {
     const SUMMARY: &'static str = "Fenchel-Young loss of entmax, from cross entropy to the sparsemax loss";
     const PAPER: &'static str = "Blondel et al., JMLR 2020, arXiv:1901.02324";
-    const COST: &'static str = "O(n) and about ten passes over the support, O(n) backward, O(n) memory";
+    const COST: &'static str = "O(n) and ten to fifty passes over the support, O(n) backward, O(n) memory";
     const ARGUMENTS: &'static [&'static str] = &["alpha", "softness"];
 
     fn cases() -> Vec<Self> {

@@ -15,10 +15,12 @@
 //! <https://arxiv.org/abs/1612.05628>.
 
 use super::log_sum_exp::LogSumExp;
+use super::softmax::centred;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, params, reduce,
 };
+use supple_numerics::simplex::largest;
 
 params! {
     /// The maximum by mellowmax.
@@ -52,11 +54,21 @@ impl Operator for Mellowmax {
         &self,
         at: Args<'_, T>,
         [y]: [&mut [T]; 1],
-        saved: &mut (),
+        _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        self.sum().forward(at, [&mut *y], saved, scratch)?;
-        y[0] = y[0] - T::of(self.softness * (at.x[0].len() as f64).ln());
+        let [x] = at.x;
+        let mut z = scratch.reals.zeros(x.len());
+        let top = T::constant(largest(x));
+        y[0] = if centred(x, self.softness, &mut z) {
+            // Near the mean, where ε is large, sums of exponentials would cancel.
+            let sum: T::Acc = z.iter().map(|z| z.widen().exp_m1()).sum();
+            let mean = sum / T::Acc::of(x.len() as f64);
+            T::narrow(top.widen() + T::Acc::of(self.softness) * mean.ln_1p())
+        } else {
+            top
+        };
+        scratch.reals.give(z);
         Ok(())
     }
 
@@ -121,4 +133,19 @@ pub fn mellowmax<'a, T: Float, D: RemoveAxis>(
     softness: f64,
 ) -> Result<Array<T, D::Smaller>, Error> {
     reduce(&Mellowmax { softness }, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tends_to_the_mean() {
+        for softness in [20.0, 1e4, 1e8] {
+            let y = mellowmax(&[0.25f32; 100], softness).unwrap().into_scalar();
+            assert_eq!(y, 0.25);
+            let y = mellowmax(&[0.0f64, 1.0], 1e4 * softness).unwrap().into_scalar();
+            assert!((y - 0.5).abs() < 1e-5 / softness, "{y}");
+        }
+    }
 }

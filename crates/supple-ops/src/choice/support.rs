@@ -6,8 +6,11 @@ use supple_numerics::elementary::sum_by;
 /// Entries that are passed over together.
 const ROW: usize = 32;
 
-/// Adds `rate · s (dp − ⟨s, dp⟩ / Σ s)` to zeros, where `s = slope(p)` on the support and 0 elsewhere.
+/// Writes `rate · s (dp − ⟨s, dp⟩ / Σ s)` into zeros, where `s = slope(p)` on the support and 0 elsewhere.
 pub(super) fn vjp<T: Real>(p: &[T], dp: &[T], dx: &mut [T], rate: T, slope: impl Fn(T) -> T) {
+    if p.first().is_some_and(|p| p.is_nan()) {
+        return dx.fill(T::nan());
+    }
     let slope = |p: T| if p > T::zero() { slope(p) } else { T::zero() };
     let meets_support = |p: &[T]| p.iter().fold(false, |any, &p| any | (p > T::zero()));
     let (mut sum, mut total) = (T::Acc::zero(), T::Acc::zero());

@@ -17,7 +17,7 @@
 //! Paper: Qin, Liu and Li, *A general approximation framework for direct optimization of information
 //! retrieval measures*, Information Retrieval 13(4), 2010.
 
-use super::of_lists;
+use super::lists::of_lists;
 use crate::order::average_ranks;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use std::f64::consts::LN_2;
@@ -82,8 +82,10 @@ impl Operator<2> for ApproxNdcgLoss {
     ) {
         let ([scores, relevance], ranks) = (at.x, at.saved);
         let gains = Gains::new(relevance, scratch);
-        if gains.best.is_zero() {
-            return;
+        if gains.is_empty() || at.y[0][0].is_nan() {
+            let nothing = if at.y[0][0].is_nan() { T::nan() } else { T::zero() };
+            dscores.fill(nothing);
+            return drelevance.fill(nothing);
         }
         let quotient = gains.quotient(ranks);
         let rate = dloss[0].widen() / gains.best;
@@ -167,10 +169,15 @@ impl<A: Real<Acc = A>> Gains<A> {
         Self { each, places, best }
     }
 
+    /// Whether there is nothing to gain.
+    fn is_empty(&self) -> bool {
+        self.best.as_f64() == 0.0
+    }
+
     /// The NDCG; 1 where there is nothing to gain.
     fn quotient(&self, ranks: &[A]) -> A {
-        if self.best.is_zero() {
-            return A::one();
+        if self.is_empty() {
+            return if ranks.iter().any(|rank| rank.is_nan()) { A::nan() } else { A::one() };
         }
         self.each.iter().zip(ranks).map(|(&g, &rank)| g * discount(rank)).sum::<A>() / self.best
     }

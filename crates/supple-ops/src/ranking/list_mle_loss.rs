@@ -6,7 +6,7 @@
 //! the softmax of those that are left.
 //!
 //! * Softness: the unit of the scores; ε. The paper has ε = 1, which is the default.
-//! * Only the order of the relevances counts; equal ones keep their places.
+//! * Only the order of the relevances counts; equal ones keep their places (−0 counts as less than 0).
 //! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the order is wrong. There is no hard form.
 //! * Gradient: exact in the scores, in which the loss is convex; zero in the relevances, at which the loss
 //!   jumps where two are equal.
@@ -16,7 +16,7 @@
 //! Paper: Xia, Liu, Wang, Zhang and Li, *Listwise approach to learning to rank: theory and algorithm*, ICML
 //! 2008.
 
-use super::of_lists;
+use super::lists::of_lists;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,

@@ -17,7 +17,7 @@
 //! Paper: Cao, Qin, Liu, Tsai and Li, *Learning to rank: from pairwise approach to listwise approach*, ICML
 //! 2007.
 
-use super::of_lists;
+use super::lists::of_lists;
 use crate::choice::Softmax;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
@@ -66,12 +66,15 @@ impl Operator<2> for ListNetLoss {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let [scores, relevance] = at.x;
+        if scores.iter().any(|s| !s.is_finite()) {
+            loss[0] = T::nan();
+            return Ok(());
+        }
         let p = self.softmax(relevance, scratch);
         let rate = T::of(1.0 / self.softness);
         let top = T::constant(largest(scores));
         let mut z = scratch.reals.copy(scores);
         z.iter_mut().for_each(|z| *z = (*z - top) * rate);
-        // A score of −∞ is NaN here: weights are above zero or the product is 0 · ∞.
         let mean = sum_by(&p, &z, |p, z| p.widen() * z.widen());
         loss[0] = T::narrow(exp_sum(&mut z, T::zero()).ln() - mean);
         scratch.reals.give(z);
@@ -87,6 +90,10 @@ impl Operator<2> for ListNetLoss {
         scratch: &mut Scratch<T>,
     ) {
         let [scores, relevance] = at.x;
+        if at.y[0][0].is_nan() {
+            dscores.fill(T::nan());
+            return drelevance.fill(T::nan());
+        }
         let p = self.softmax(relevance, scratch);
         let q = self.softmax(scores, scratch);
         let rate = T::of(1.0 / self.softness) * dloss[0];

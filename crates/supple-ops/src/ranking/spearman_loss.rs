@@ -17,7 +17,7 @@
 //! Paper: Blondel, Teboul, Berthet and Djolonga, *Fast differentiable sorting and ranking*, ICML 2020,
 //! <https://arxiv.org/abs/2002.08871>.
 
-use super::of_lists;
+use super::lists::of_lists;
 use crate::order::{Regularization, SoftRank, average_ranks};
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
@@ -36,16 +36,18 @@ params! {
     }
 }
 
-/// What the soft ranks saved, the soft ranks, and the ranks of the target from their mean.
+/// The scores, what their soft ranks saved, the soft ranks, and the ranks of the target from their mean; all
+/// in the accumulator's precision, because the correlation lives on small differences of ranks.
 pub struct Saved<T: Real> {
-    inner: <SoftRank as Operator>::Saved<T>,
-    ranks: Vec<T>,
-    target: Vec<T>,
+    scores: Vec<T::Acc>,
+    inner: <SoftRank as Operator>::Saved<T::Acc>,
+    ranks: Vec<T::Acc>,
+    target: Vec<T::Acc>,
 }
 
 impl<T: Real> Default for Saved<T> {
     fn default() -> Self {
-        Self { inner: Default::default(), ranks: vec![], target: vec![] }
+        Self { scores: vec![], inner: Default::default(), ranks: vec![], target: vec![] }
     }
 }
 
@@ -79,19 +81,20 @@ impl Operator<2> for SpearmanLoss {
         at: Args<'_, T, 2>,
         [loss]: [&mut [T]; 1],
         saved: &mut Saved<T>,
-        scratch: &mut Scratch<T>,
+        _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [scores, target] = at.x;
-        saved.ranks.resize(scores.len(), T::zero());
-        saved.target.resize(scores.len(), T::zero());
-        let args = Args { x: [scores], k: [], sizes: at.sizes, item: at.item };
+        let [scores, target] = at.x.map(|x| x.iter().map(|x| x.widen()).collect::<Vec<_>>());
+        let scratch = &mut Scratch::default();
+        saved.ranks.resize(scores.len(), T::Acc::zero());
+        saved.target.resize(scores.len(), T::Acc::zero());
+        let args = Args { x: [&scores[..]], k: [], sizes: at.sizes, item: at.item };
         self.ranking().forward(args, [&mut saved.ranks], &mut saved.inner, scratch)?;
-        average_ranks(target, false, &mut saved.target, scratch);
+        average_ranks(&target, false, &mut saved.target, scratch);
         centre(&mut saved.target);
-        let mut ranks = scratch.reals.copy(&saved.ranks);
+        let mut ranks = saved.ranks.clone();
         centre(&mut ranks);
         loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &saved.target).cosine());
-        scratch.reals.give(ranks);
+        saved.scores = scores;
         Ok(())
     }
 
@@ -100,21 +103,19 @@ impl Operator<2> for SpearmanLoss {
         at: Point<'_, T, Saved<T>, 2>,
         [dloss]: [&[T]; 1],
         [dscores, _]: [&mut [T]; 2],
-        scratch: &mut Scratch<T>,
+        _: &mut Scratch<T>,
     ) {
-        let Saved { inner, ranks, target } = at.saved;
-        let mut dranks = scratch.reals.copy(ranks);
+        let Saved { scores, inner, ranks, target } = at.saved;
+        let mut dranks = ranks.clone();
         centre(&mut dranks);
-        let angle = Angle::new(&dranks, target);
-        let (along, across) = angle.gradient();
+        let (along, across) = Angle::new(&dranks, target).gradient();
         let rate = -dloss[0].widen();
-        for (d, &q) in dranks.iter_mut().zip(target) {
-            *d = T::narrow(rate * (across * q.widen() - along * d.widen()));
-        }
-        let point =
-            Point { x: [at.x[0]], k: [], sizes: at.sizes, item: at.item, y: [&ranks[..]], saved: inner };
-        self.ranking().vjp(point, [&dranks], [dscores], scratch);
-        scratch.reals.give(dranks);
+        dranks.iter_mut().zip(target).for_each(|(d, &q)| *d = rate * (across * q - along * *d));
+        let x = [&scores[..]];
+        let point = Point { x, k: [], sizes: at.sizes, item: at.item, y: [&ranks[..]], saved: inner };
+        let mut dx = vec![T::Acc::zero(); scores.len()];
+        self.ranking().vjp(point, [&dranks], [&mut dx], &mut Scratch::default());
+        dscores.iter_mut().zip(dx).for_each(|(d, dx)| *d = T::narrow(dx));
     }
 
     fn hard<T: Float>(
@@ -124,21 +125,20 @@ impl Operator<2> for SpearmanLoss {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let [ranks, target] = at.x.map(|x| {
-            let mut ranks = scratch.reals.zeros(x.len());
+            let mut ranks = vec![T::zero(); x.len()];
             average_ranks(x, false, &mut ranks, scratch);
+            let mut ranks: Vec<_> = ranks.into_iter().map(T::widen).collect();
             centre(&mut ranks);
             ranks
         });
         loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &target).cosine());
-        scratch.reals.give(ranks);
-        scratch.reals.give(target);
         Ok(())
     }
 }
 
 /// Subtracts the mean.
-fn centre<T: Real>(x: &mut [T]) {
-    let mean = T::narrow(x.iter().map(|x| x.widen()).sum::<T::Acc>() / T::Acc::of(x.len() as f64));
+fn centre<A: Real<Acc = A>>(x: &mut [A]) {
+    let mean = x.iter().copied().sum::<A>() / A::of(x.len() as f64);
     x.iter_mut().for_each(|x| *x = *x - mean);
 }
 
@@ -150,12 +150,15 @@ struct Angle<A> {
     degenerate: bool,
 }
 
-impl<A: Real> Angle<A> {
-    fn new<T: Real<Acc = A>>(u: &[T], v: &[T]) -> Self {
+impl<A: Real<Acc = A>> Angle<A> {
+    fn new(u: &[A], v: &[A]) -> Self {
         let n = u.len() as f64;
-        let least = n * (4.0 * n * <T::Value as Float>::EPSILON).powi(2);
+        let least = n * (4.0 * n * f64::EPSILON).powi(2);
         let squares = [dot(u, u), dot(v, v)];
-        Self { product: dot(u, v), squares, degenerate: squares.iter().any(|s| s.as_f64() <= least) }
+        // Written so that NaN is not degenerate.
+        let numbers = squares.iter().all(|s| !s.is_nan());
+        let degenerate = numbers && squares.iter().any(|s| s.as_f64() <= least);
+        Self { product: dot(u, v), squares, degenerate }
     }
 
     fn cosine(&self) -> A {
