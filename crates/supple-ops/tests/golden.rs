@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 use supple_core::{Operator, linearize};
 use supple_ops::choice::Sparsemax;
-use supple_ops::order::{Regularization, SoftRank, SoftSort};
+use supple_ops::order::{Distribution, Network, Regularization, SoftRank, SoftSort, SortingNetwork};
 use supple_ops::select::{Regularization as Mask, SoftTopK};
 use supple_ops::sequence::SoftDtwSeries;
 use supple_ops::transport::Sinkhorn;
@@ -74,6 +74,31 @@ fn torchsort() {
             }
             _ => check(&SoftSort { softness, regularization, ..SoftSort::default() }, &case, 1e-10),
         }
+    }
+}
+
+#[test]
+fn diffsort_networks() {
+    for case in cases("diffsort.json") {
+        let network = match case["network"].as_str() {
+            Some("bitonic") => Network::Bitonic,
+            _ => Network::OddEven,
+        };
+        let distribution = match case["distribution"].as_str() {
+            Some("logistic") => Distribution::Logistic,
+            Some("logistic_phi") => Distribution::LogisticPhi,
+            Some("gaussian") => Distribution::Gaussian,
+            Some("cauchy") => Distribution::Cauchy,
+            Some("reciprocal") => Distribution::Reciprocal,
+            _ => Distribution::Optimal,
+        };
+        // There, σ(β d / |d|^λ) with λ = 1/4; here, σ(t / |t|^λ) with t = d / ε.
+        let power = match distribution {
+            Distribution::LogisticPhi => 1.0 / (1.0 - float(&case["art_lambda"])),
+            _ => 1.0,
+        };
+        let softness = float(&case["steepness"]).powf(-power);
+        check(&SortingNetwork { softness, network, distribution, descending: false }, &case, 1e-9);
     }
 }
 
