@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::path::Path;
 use supple_core::{Operator, evaluate, linearize};
 use supple_ops::choice::{Entmax, Entmax15, Sparsemax};
-use supple_ops::order::{Regularization, SoftRank, SoftSort, SoftSortPrillo};
+use supple_ops::order::{
+    Distribution, Network, Regularization, SoftRank, SoftSort, SoftSortPrillo, SortingNetwork,
+};
 use supple_ops::select::{Regularization as Mask, SoftTopK};
 use supple_ops::sequence::SoftDtwSeries;
 use supple_ops::transport::Sinkhorn;
@@ -86,6 +88,31 @@ fn difftopk_soft_sort() {
         let [y] = evaluate(&operator, [x.view()]).expect("values");
         let expected = (&p * &x.view().insert_axis(Axis(1))).sum_axis(Axis(2));
         assert_close(&format!("P x of {case}"), &y, &expected, 1e-12);
+    }
+}
+
+#[test]
+fn diffsort_networks() {
+    for case in cases("diffsort.json") {
+        let network = match case["network"].as_str() {
+            Some("bitonic") => Network::Bitonic,
+            _ => Network::OddEven,
+        };
+        let distribution = match case["distribution"].as_str() {
+            Some("logistic") => Distribution::Logistic,
+            Some("logistic_phi") => Distribution::LogisticPhi,
+            Some("gaussian") => Distribution::Gaussian,
+            Some("cauchy") => Distribution::Cauchy,
+            Some("reciprocal") => Distribution::Reciprocal,
+            _ => Distribution::Optimal,
+        };
+        // There, σ(β d / |d|^λ) with λ = 1/4; here, σ(t / |t|^λ) with t = d / ε.
+        let power = match distribution {
+            Distribution::LogisticPhi => 1.0 / (1.0 - float(&case["art_lambda"])),
+            _ => 1.0,
+        };
+        let softness = float(&case["steepness"]).powf(-power);
+        check(&SortingNetwork { softness, network, distribution, descending: false }, &case, 1e-9);
     }
 }
 

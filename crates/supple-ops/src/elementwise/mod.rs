@@ -1,6 +1,6 @@
 //! Elementwise: steps made smooth.
 
-mod shape;
+pub(crate) mod shape;
 mod soft_heaviside;
 mod soft_round;
 

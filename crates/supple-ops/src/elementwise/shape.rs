@@ -1,7 +1,8 @@
 //! The distribution functions behind smooth steps, on slices and in loops that vectorise.
 
+use multiversion::multiversion;
 use std::f64::consts::{FRAC_1_PI, FRAC_PI_4, TAU};
-use supple_core::{Real, choices};
+use supple_core::{Floats, Real, choices};
 use supple_numerics::elementary::exp_slice;
 
 choices! {
@@ -20,7 +21,17 @@ choices! {
 
 impl Shape {
     /// `t ← H(t)`.
-    pub(super) fn step<T: Real>(self, t: &mut [T]) {
+    pub(crate) fn step<T: Real>(self, t: &mut [T]) {
+        match T::floats(t) {
+            Floats::F32(t) if self != Self::Gaussian => step_f32(self, t),
+            Floats::F64(t) if self != Self::Gaussian => step_f64(self, t),
+            // The long polynomials of the Gaussian one are slower that way.
+            _ => self.step_inlined(t),
+        }
+    }
+
+    #[inline(always)]
+    fn step_inlined<T: Real>(self, t: &mut [T]) {
         let (half, one) = (T::of(0.5), T::one());
         match self {
             Self::Logistic => logistic(t, |t, e| (if t < T::zero() { e } else { one }) / (one + e)),
@@ -67,7 +78,7 @@ impl Shape {
     }
 
     /// `t ← H′(t)`.
-    pub(super) fn density<T: Real>(self, t: &mut [T]) {
+    pub(crate) fn density<T: Real>(self, t: &mut [T]) {
         let one = T::one();
         match self {
             Self::Logistic => logistic(t, |_, e| e / ((one + e) * (one + e))),
@@ -84,11 +95,23 @@ impl Shape {
     }
 }
 
+#[multiversion(targets("x86_64+avx2"))]
+fn step_f32(shape: Shape, t: &mut [f32]) {
+    shape.step_inlined(t);
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn step_f64(shape: Shape, t: &mut [f64]) {
+    shape.step_inlined(t);
+}
+
+#[inline(always)]
 fn apply<T: Real>(t: &mut [T], f: impl Fn(T) -> T) {
     t.iter_mut().for_each(|t| *t = f(*t));
 }
 
 /// `t ← f(t, exp(exponent(t)))`, in blocks so that exponentials are taken many at a time.
+#[inline(always)]
 fn with_exp<T: Real>(t: &mut [T], exponent: impl Fn(T) -> T, f: impl Fn(T, T) -> T) {
     const BLOCK: usize = 256;
     let mut e = [T::zero(); BLOCK];
@@ -101,6 +124,7 @@ fn with_exp<T: Real>(t: &mut [T], exponent: impl Fn(T) -> T, f: impl Fn(T, T) ->
 }
 
 /// `t ← f(t, exp(−|t|))`.
+#[inline(always)]
 fn logistic<T: Real>(t: &mut [T], f: impl Fn(T, T) -> T) {
     with_exp(t, |t| -t.abs(), f);
 }
@@ -121,6 +145,7 @@ fn gaussian<T: Real>(t: &mut [T], f: impl Fn(T, T, T) -> T) {
 
 /// `t ← f(t, S(t), H(−|t|))` of the Cauchy distribution; the second is right for `|t| <= 1` and the third
 /// beyond. The tangent is that of S.
+#[inline(always)]
 fn cauchy<T: Real>(t: &mut [T], f: impl Fn(T, T, T) -> T) {
     let (one, factor) = (T::one(), T::of(FRAC_1_PI));
     // tan(π / 8)
@@ -203,7 +228,7 @@ const ATAN: [f64; 11] = [
 ];
 
 /// The distribution functions as they are written in books; the Gaussian one by Simpson's rule.
-pub(super) fn naive_step(shape: Shape, t: f64) -> f64 {
+pub(crate) fn naive_step(shape: Shape, t: f64) -> f64 {
     match shape {
         Shape::Logistic => 1.0 / (1.0 + (-t).exp()),
         Shape::Gaussian => {

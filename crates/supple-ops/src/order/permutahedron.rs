@@ -54,6 +54,17 @@ pub(crate) fn average_ranks<T: Real>(x: &[T], descending: bool, ranks: &mut [T],
     scratch.reals.give(z);
 }
 
+/// Sorted values, or NaN where there is a NaN among them: the hard form of what sorts.
+pub(super) fn sort<T: Real>(x: &[T], descending: bool, y: &mut [T], scratch: &mut Scratch<T>) {
+    let (order, z) = argsort(x, descending, scratch);
+    match spoilt(&z) {
+        true => y.fill(T::nan()),
+        false => y.copy_from_slice(&z),
+    }
+    scratch.indices.give(order);
+    scratch.reals.give(z);
+}
+
 /// The blocks of a partition.
 pub(super) fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
     starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)

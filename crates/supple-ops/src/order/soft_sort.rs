@@ -28,7 +28,7 @@
 //! <https://arxiv.org/abs/2002.08871>.
 
 use super::permutahedron::{
-    Regularization, blocks, check_length, for_each_position, log_sum_exp, minimax, real, sorted, spoilt,
+    Regularization, blocks, check_length, for_each_position, log_sum_exp, minimax, real, sort, sorted,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
@@ -135,13 +135,7 @@ impl Operator for SoftSort {
         [y]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let (order, z) = sorted(at.x[0], self.descending, scratch);
-        match spoilt(&z) {
-            true => y.fill(T::nan()),
-            false => y.iter_mut().zip(&z).for_each(|(y, &z)| *y = self.signed(z)),
-        }
-        scratch.indices.give(order);
-        scratch.reals.give(z);
+        sort(at.x[0], self.descending, y, scratch);
         Ok(())
     }
 }

@@ -1,0 +1,260 @@
+//! NeuralSort: soft sort by a row-stochastic matrix.
+//!
+//! With $A_{jk} = \lvert x_j - x_k \rvert$,
+//!
+//! $$ y = P x, \qquad P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right). $$
+//!
+//! The paper sorts in descending order, $(n + 1 - 2 i)\, x$ in the softmax; that is `descending`. Row $i$
+//! weighs the values by how close they are to being the $i$-th smallest; each row sums to one, columns do not.
+//!
+//! * Softness: the unit of `x`; the paper's τ. Neighbours mix if their gap is about that or less; a value
+//!   $k$ places away at gaps $\delta$ has weight $e^{-k^2 \delta / \varepsilon}$.
+//! * Hard limit: the sorted values.
+//! * Gradient: exact but for the kink of $\lvert x_j - x_k \rvert$ at equal values, where its derivative
+//!   counts as zero: halfway between the two sides. Equal values get equal gradients.
+//! * A NaN makes its whole item NaN. ±∞ is sorted exactly, equal infinities share their gradient, and the
+//!   finite values are sorted as if they were very large numbers.
+//! * Cost: on sorted values, the weights of a row fall off on both sides of the $i$-th. Those below
+//!   $e^{-60}$ of the largest, which double precision cannot see, are left out. O(n w) for rows of w weights,
+//!   at most O(n²), time; O(n) memory. Backward computes the rows again.
+//!
+//! Paper: Grover, Wang, Zweig, Ermon, *Stochastic optimization of sorting networks via continuous
+//! relaxations*, ICLR 2019, <https://arxiv.org/abs/1903.08850>.
+
+use super::neural_rows::{Rows, naive};
+use super::permutahedron::{check_length, sort, sorted, spoilt};
+use ndarray::{Array, ArrayView, Dimension};
+use supple_core::{
+    Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
+    params,
+};
+use supple_numerics::elementary::dot;
+
+params! {
+    /// NeuralSort.
+    pub struct NeuralSort {
+        /// Gap at which neighbours mix; the unit of `x`.
+        softness: f64 = 0.1, Positive;
+        /// Whether the largest value comes first.
+        descending: bool = false, Any;
+    }
+}
+
+/// The sorting permutation. Empty for an item with a NaN.
+#[derive(Debug, Default)]
+pub struct Saved {
+    order: Vec<u32>,
+}
+
+/// Weights below `exp(−60)` of the largest are left out.
+const WINDOW: f64 = 60.0;
+
+impl Operator for NeuralSort {
+    const NAME: &'static str = "neural_sort";
+    const SIGNATURE: &'static str = "x(n) -> sorted(n)";
+    const GRADIENT: Gradient = Gradient::AlmostEverywhere;
+    type Saved<T: Real> = Saved;
+
+    fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)?;
+        check_length(Self::NAME, sizes)
+    }
+
+    fn work(&self, sizes: &[usize]) -> usize {
+        sizes[0].saturating_mul(sizes[0])
+    }
+
+    fn scaling(&self) -> Option<Scaling> {
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1], outputs: [1] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T>,
+        [y]: [&mut [T]; 1],
+        saved: &mut Saved,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        let (order, z) = sorted(at.x[0], self.descending, scratch);
+        if spoilt(&z) {
+            y.fill(T::nan());
+            scratch.indices.give(order);
+        } else {
+            y.copy_from_slice(&z);
+            let rows = Rows::new(&z, self.softness, scratch);
+            let finite = &mut y[rows.finite.clone()];
+            rows.for_each(WINDOW, scratch, |row| {
+                let mean = dot(row.weights, &rows.z[row.places]) / row.sum;
+                finite[row.number] = T::narrow(rows.centre + mean);
+            });
+            rows.give(scratch);
+            y.iter_mut().for_each(|y| *y = self.signed(*y));
+            saved.order = order;
+        }
+        scratch.reals.give(z);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, Saved>,
+        [dy]: [&[T]; 1],
+        [dx]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) {
+        let order = &at.saved.order[..];
+        if order.len() < dx.len() {
+            return dx.fill(T::nan());
+        }
+        let mut sorted = scratch.reals.empty();
+        sorted.extend(order.iter().map(|&place| self.signed(at.x[0][place as usize])));
+        let rows = Rows::new(&sorted, self.softness, scratch);
+        scratch.reals.give(sorted);
+        let [mut dz, mut db] = [(); 2].map(|()| scratch.wide.zeros(rows.z.len()));
+        let finite = rows.finite.clone();
+        rows.for_each(WINDOW, scratch, |row| {
+            let z = &rows.z[row.places.clone()];
+            let mean = dot(row.weights, z) / row.sum;
+            let (share, slope) = (dy[finite.start + row.number].widen() / row.sum, rows.slope(row.number));
+            let changes = dz[row.places.clone()].iter_mut().zip(&mut db[row.places]);
+            for (((dz, db), &weight), &z) in changes.zip(row.weights).zip(z) {
+                let to_value = share * weight;
+                let to_score = to_value * (z - mean) * rows.rate;
+                *dz += to_value + slope * to_score;
+                *db += to_score;
+            }
+        });
+        rows.subtract_adjoint(&db, &mut dz);
+        for (&place, &dz) in order[finite.clone()].iter().zip(&dz) {
+            dx[place as usize] = T::narrow(dz);
+        }
+        for infinite in [0..finite.start, finite.end..order.len()] {
+            let share = T::sum_wide(dy[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
+            order[infinite].iter().for_each(|&place| dx[place as usize] = share);
+        }
+        rows.give(scratch);
+        scratch.wide.give(dz);
+        scratch.wide.give(db);
+    }
+
+    fn hard<T: Float>(
+        &self,
+        at: Args<'_, T>,
+        [y]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        sort(at.x[0], self.descending, y, scratch);
+        Ok(())
+    }
+}
+
+impl NeuralSort {
+    fn signed<T: Real>(&self, x: T) -> T {
+        if self.descending { -x } else { x }
+    }
+}
+
+impl Contract for NeuralSort {
+    const SUMMARY: &'static str = "sorted values, by a softmax for each place";
+    const PAPER: &'static str = "Grover et al., ICLR 2019, arXiv:1903.08850";
+    const COST: &'static str = "at most O(n²) time, O(n) memory";
+
+    fn cases() -> Vec<Self> {
+        let case = |softness, descending| Self { softness, descending };
+        vec![case(0.1, false), case(1.0, true), case(20.0, false), case(0.02, true)]
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![
+            if self.descending { Law::Descending } else { Law::Ascending },
+            Law::PermutationInvariant,
+            Law::ShiftEquivariant,
+        ]
+    }
+
+    fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
+        let rows = naive(at.x[0], self.softness, self.descending);
+        Some([rows.iter().map(|row| row.iter().zip(at.x[0]).map(|(p, x)| p * x).sum()).collect()])
+    }
+}
+
+/// NeuralSort along the last axis, ascending: each output is a mean of all values, weighted by how close they
+/// are to its place.
+///
+/// $$ y_i = \sum_j P_{ij} x_j, \qquad
+/// P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right), \qquad
+/// A_{jk} = \lvert x_j - x_k \rvert $$
+///
+/// * Shapes: `(…, n)` to `(…, n)`.
+/// * Softness: the paper's τ, in the unit of `x`. Neighbours mix if their gap is about that or less.
+/// * Hard limit: the sorted values.
+/// * Gradient: exact but at equal values, where the derivative of their distance counts as zero.
+/// * A NaN makes its item NaN; ±∞ is sorted exactly.
+/// * Cost: at most O(n²) time, less where rows are narrow; O(n) memory.
+/// * Errors: a softness that is not finite and above zero.
+///
+/// For descending order, another axis or ragged batches, call [`evaluate`](supple_core::evaluate) with a
+/// [`NeuralSort`]; for gradients, [`linearize`](supple_core::linearize). The matrix itself is
+/// [`neural_sort_permutation`](super::neural_sort_permutation()).
+///
+/// ```
+/// use supple_ops::order::neural_sort;
+/// let y = neural_sort(&[5.0f64, 1.0, 2.0], 0.05)?;
+/// assert!((y[0] - 1.0).abs() < 1e-8 && (y[1] - 2.0).abs() < 1e-8 && (y[2] - 5.0).abs() < 1e-8);
+/// # Ok::<(), supple_core::Error>(())
+/// ```
+///
+/// Grover, Wang, Zweig, Ermon, *Stochastic optimization of sorting networks via continuous relaxations*,
+/// ICLR 2019, <https://arxiv.org/abs/1903.08850>.
+pub fn neural_sort<'a, T: Float, D: Dimension>(
+    x: impl Into<ArrayView<'a, T, D>>,
+    softness: f64,
+) -> Result<Array<T, D>, Error> {
+    map(&NeuralSort { softness, ..NeuralSort::default() }, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, array, aview1};
+    use supple_core::{Stream, linearize};
+
+    /// Rows are narrow here: 60 ε of 200.
+    #[test]
+    fn what_is_left_out_cannot_be_seen() {
+        let x = Array1::from(Stream::new(0, 0, 0).normals(200)).into_dyn();
+        for softness in [1e-3, 0.1, 3.0] {
+            let operator = NeuralSort { softness, descending: false };
+            let at = linearize(&operator, [x.view()]).unwrap();
+            let expected = naive(x.as_slice().unwrap(), softness, false);
+            for (&y, row) in at.outputs()[0].iter().zip(&expected) {
+                let expected: f64 = row.iter().zip(&x).map(|(p, x)| p * x).sum();
+                assert!((y - expected).abs() < 1e-11, "softness {softness}: {y} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_get_equal_gradients() {
+        let x = array![1.0, 0.5, 1.0, 0.5, 0.5].into_dyn();
+        let at = linearize(&NeuralSort { softness: 0.3, descending: false }, [x.view()]).unwrap();
+        let [dx] = at.vjp([array![1.0, -2.0, 3.0, 0.5, 0.1].into_dyn().view()]).unwrap();
+        assert!(dx[0] == dx[2] && dx[1] == dx[3] && dx[3] == dx[4], "{dx}");
+        assert!((dx.sum() - 2.6).abs() < 1e-14);
+    }
+
+    #[test]
+    fn infinities_are_sorted_exactly_and_nan_spoils() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let x = [2.0, inf, 1.5, -inf, inf];
+        let operator = NeuralSort { softness: 0.5, descending: false };
+        let at = linearize(&operator, [aview1(&x).into_dyn()]).unwrap();
+        let large = map(&operator, &x.map(|x| x.clamp(-1e3, 1e3))).unwrap();
+        let y = &at.outputs()[0];
+        assert!(y[0] == -inf && y[3] == inf && y[4] == inf, "{y}");
+        assert!((y[1] - large[1]).abs() < 1e-9 && (y[2] - large[2]).abs() < 1e-9, "{y} for {large}");
+        let [dx] = at.vjp([array![1.0, 2.0, 3.0, 4.0, 5.0].into_dyn().view()]).unwrap();
+        assert!(dx[3] == 1.0 && dx[1] == 4.5 && dx[4] == 4.5 && (dx[0] + dx[2] - 5.0).abs() < 1e-14, "{dx}");
+        assert!(map(&operator, &[1.0, nan, 2.0]).unwrap().iter().all(|y| y.is_nan()));
+    }
+}
