@@ -10,7 +10,7 @@ use crate::setup::{Environment, setup};
 use crate::step::Step;
 use crate::{Result, libtorch};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Runs the checks in turn and stops at the first that fails.
