@@ -9,7 +9,7 @@
 use crate::apply::apply;
 use crate::error::{Error, or_panic};
 use crate::inputs::Inputs;
-use supple_ops::{choice, elementwise, order, path, perturb, select, sequence, transport};
+use supple_ops::{choice, elementwise, order, path, perturb, ranking, select, sequence, transport};
 use tch::Tensor;
 
 /// Unit step.
@@ -96,6 +96,132 @@ pub fn f_soft_sort(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error>
     Ok(sorted)
 }
 
+/// Sorted values, as averages by distance (SoftSort).
+///
+/// `x(n) -> sorted(n)`; gradient: almost everywhere; operator: [`order::SoftSortPrillo`].
+/// * `softness`: Distance at which values mix; the unit of `x`.
+///
+/// Prillo and Eisenschlos, ICML 2020, arXiv:2006.16038.
+///
+/// # Panics
+/// Where [`f_soft_sort_prillo`] returns an error.
+#[track_caller]
+pub fn soft_sort_prillo(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_soft_sort_prillo(x, dim, softness))
+}
+
+/// [`soft_sort_prillo`] with errors returned.
+pub fn f_soft_sort_prillo(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SoftSortPrillo { softness, ..Default::default() };
+    let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(sorted)
+}
+
+/// Ranks, each pair compared by the Laplace distribution.
+///
+/// `x(n) -> ranks(n)`; gradient: exact; operator: [`order::LapsumRank`].
+/// * `softness`: Distance at which two values share their ranks; the unit of `x`.
+///
+/// Struski et al., ICML 2025, arXiv:2503.06242.
+///
+/// # Panics
+/// Where [`f_lapsum_rank`] returns an error.
+#[track_caller]
+pub fn lapsum_rank(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_lapsum_rank(x, dim, softness))
+}
+
+/// [`lapsum_rank`] with errors returned.
+pub fn f_lapsum_rank(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::LapsumRank { softness, ..Default::default() };
+    let [ranks] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(ranks)
+}
+
+/// Sorted values, as quantiles of Laplace distributions.
+///
+/// `x(n) -> sorted(n)`; gradient: exact; operator: [`order::LapsumSort`].
+/// * `softness`: Scale of the distribution about each value; the unit of `x`.
+///
+/// Struski et al., ICML 2025, arXiv:2503.06242.
+///
+/// # Panics
+/// Where [`f_lapsum_sort`] returns an error.
+#[track_caller]
+pub fn lapsum_sort(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_lapsum_sort(x, dim, softness))
+}
+
+/// [`lapsum_sort`] with errors returned.
+pub fn f_lapsum_sort(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::LapsumSort { softness, ..Default::default() };
+    let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(sorted)
+}
+
+/// Sorted values, by a network of soft comparators.
+///
+/// `x(n) -> sorted(n)`; gradient: exact; operator: [`order::SortingNetwork`].
+/// * `softness`: Distance at which values mix; the unit of `x`.
+///
+/// Petersen et al., ICML 2021, arXiv:2105.04019; ICLR 2022, arXiv:2203.09630.
+///
+/// # Panics
+/// Where [`f_sorting_network`] returns an error.
+#[track_caller]
+pub fn sorting_network(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_sorting_network(x, dim, softness))
+}
+
+/// [`sorting_network`] with errors returned.
+pub fn f_sorting_network(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SortingNetwork { softness, ..Default::default() };
+    let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(sorted)
+}
+
+/// Sorted values, by a softmax for each place.
+///
+/// `x(n) -> sorted(n)`; gradient: almost everywhere; operator: [`order::NeuralSort`].
+/// * `softness`: Gap at which neighbours mix; the unit of `x`.
+///
+/// Grover et al., ICLR 2019, arXiv:1903.08850.
+///
+/// # Panics
+/// Where [`f_neural_sort`] returns an error.
+#[track_caller]
+pub fn neural_sort(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_neural_sort(x, dim, softness))
+}
+
+/// [`neural_sort`] with errors returned.
+pub fn f_neural_sort(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::NeuralSort { softness, ..Default::default() };
+    let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(sorted)
+}
+
+/// Permutation matrix that sorts, by a softmax for each row.
+///
+/// `x(n) -> permutation(n,n)`; gradient: almost everywhere; operator: [`order::NeuralSortPermutation`].
+/// * `softness`: Gap at which neighbours mix; the unit of `x`.
+///
+/// Grover et al., ICLR 2019, arXiv:1903.08850.
+///
+/// # Panics
+/// Where [`f_neural_sort_permutation`] returns an error.
+#[track_caller]
+pub fn neural_sort_permutation(x: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_neural_sort_permutation(x, softness))
+}
+
+/// [`neural_sort_permutation`] with errors returned.
+pub fn f_neural_sort_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::NeuralSortPermutation { softness, ..Default::default() };
+    let [permutation] = apply(&operator, [x])?;
+    Ok(permutation)
+}
+
 /// Mask of the k largest.
 ///
 /// `x(n) -> mask(n)`; gradient: almost everywhere; operator: [`select::SoftTopK`].
@@ -115,6 +241,27 @@ pub fn soft_top_k(x: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
 pub fn f_soft_top_k(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Tensor, Error> {
     let operator = select::SoftTopK { k, softness, ..Default::default() };
     let [mask] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(mask)
+}
+
+/// Mask of the k largest, for a real k with a gradient.
+///
+/// `x(n>=1), k() -> mask(n)`; gradient: exact; operator: [`select::LapsumTopK`].
+/// * `softness`: Scale of the distribution about the threshold; the unit of `x`.
+///
+/// Struski et al., ICML 2025, arXiv:2503.06242.
+///
+/// # Panics
+/// Where [`f_lapsum_top_k`] returns an error.
+#[track_caller]
+pub fn lapsum_top_k(x: &Tensor, k: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_lapsum_top_k(x, k, dim, softness))
+}
+
+/// [`lapsum_top_k`] with errors returned.
+pub fn f_lapsum_top_k(x: &Tensor, k: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::LapsumTopK { softness };
+    let [mask] = apply(&operator, Inputs::from([x, k]).dim(dim))?;
     Ok(mask)
 }
 
@@ -139,6 +286,27 @@ pub fn f_softmax(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
     Ok(p)
 }
 
+/// Probabilities of a choice, between softmax and sparsemax.
+///
+/// `x(n>=1) -> p(n)`; gradient: exact; operator: [`choice::Entmax15`].
+/// * `softness`: Half the lead at which the largest value takes all; the unit of `x`.
+///
+/// Peters et al., ACL 2019, arXiv:1905.05702.
+///
+/// # Panics
+/// Where [`f_entmax15`] returns an error.
+#[track_caller]
+pub fn entmax15(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_entmax15(x, dim, softness))
+}
+
+/// [`entmax15`] with errors returned.
+pub fn f_entmax15(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::Entmax15 { softness };
+    let [p] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(p)
+}
+
 /// Probabilities of a choice, most of them zero.
 ///
 /// `x(n>=1) -> p(n)`; gradient: almost everywhere; operator: [`choice::Sparsemax`].
@@ -158,6 +326,118 @@ pub fn f_sparsemax(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error>
     let operator = choice::Sparsemax { softness };
     let [p] = apply(&operator, Inputs::from([x]).dim(dim))?;
     Ok(p)
+}
+
+/// Probabilities of a choice, from softmax to sparsemax by a learnable α.
+///
+/// `x(n>=1), alpha() -> p(n)`; gradient: almost everywhere; operator: [`choice::Entmax`].
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Peters et al., ACL 2019, arXiv:1905.05702; Correia et al., EMNLP 2019.
+///
+/// # Panics
+/// Where [`f_entmax`] returns an error.
+#[track_caller]
+pub fn entmax(x: &Tensor, alpha: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_entmax(x, alpha, dim, softness))
+}
+
+/// [`entmax`] with errors returned.
+pub fn f_entmax(x: &Tensor, alpha: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::Entmax { softness };
+    let [p] = apply(&operator, Inputs::from([x, alpha]).dim(dim))?;
+    Ok(p)
+}
+
+/// Fenchel-Young loss of entmax, from cross entropy to the sparsemax loss.
+///
+/// `x(n>=1), label: index() -> loss()`; gradient: exact; operator: [`choice::EntmaxLoss`].
+/// * `alpha`: Α: 1 for cross entropy, 2 for the sparsemax loss.
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Blondel et al., JMLR 2020, arXiv:1901.02324.
+///
+/// # Panics
+/// Where [`f_entmax_loss`] returns an error.
+#[track_caller]
+pub fn entmax_loss(x: &Tensor, label: &Tensor, dim: i64, alpha: f64, softness: f64) -> Tensor {
+    or_panic(f_entmax_loss(x, label, dim, alpha, softness))
+}
+
+/// [`entmax_loss`] with errors returned.
+pub fn f_entmax_loss(
+    x: &Tensor,
+    label: &Tensor,
+    dim: i64,
+    alpha: f64,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = choice::EntmaxLoss { alpha, softness };
+    let [loss] = apply(&operator, Inputs::from([x, label]).dim(dim))?;
+    Ok(loss)
+}
+
+/// Maximum, smoothed from above.
+///
+/// `x(n>=1) -> max()`; gradient: exact; operator: [`choice::LogSumExp`].
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Boyd and Vandenberghe, Convex Optimization, 2004.
+///
+/// # Panics
+/// Where [`f_log_sum_exp`] returns an error.
+#[track_caller]
+pub fn log_sum_exp(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_log_sum_exp(x, dim, softness))
+}
+
+/// [`log_sum_exp`] with errors returned.
+pub fn f_log_sum_exp(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::LogSumExp { softness };
+    let [max] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(max)
+}
+
+/// Maximum, smoothed from below.
+///
+/// `x(n>=1) -> max()`; gradient: exact; operator: [`choice::Mellowmax`].
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Asadi and Littman, ICML 2017, arXiv:1612.05628.
+///
+/// # Panics
+/// Where [`f_mellowmax`] returns an error.
+#[track_caller]
+pub fn mellowmax(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_mellowmax(x, dim, softness))
+}
+
+/// [`mellowmax`] with errors returned.
+pub fn f_mellowmax(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::Mellowmax { softness };
+    let [max] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(max)
+}
+
+/// Expected value of a softmax choice.
+///
+/// `x(n>=1) -> max()`; gradient: exact; operator: [`choice::BoltzmannMax`].
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Asadi and Littman, ICML 2017, arXiv:1612.05628.
+///
+/// # Panics
+/// Where [`f_boltzmann_max`] returns an error.
+#[track_caller]
+pub fn boltzmann_max(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_boltzmann_max(x, dim, softness))
+}
+
+/// [`boltzmann_max`] with errors returned.
+pub fn f_boltzmann_max(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::BoltzmannMax { softness };
+    let [max] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(max)
 }
 
 /// Entropic optimal transport plan between two histograms.
@@ -278,6 +558,105 @@ pub fn f_soft_shortest_path(
     let operator = path::SoftShortestPath { nodes, softness, ..Default::default() };
     let [value, usage] = apply(&operator, Inputs::from([cost, from, to]).dim(dim))?;
     Ok((value, usage))
+}
+
+/// One minus Spearman's correlation, at soft ranks.
+///
+/// `scores(n>=1), target(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::SpearmanLoss`].
+/// * `softness`: Distance at which scores stop to share ranks; the unit of the scores.
+///
+/// Blondel et al., ICML 2020, arXiv:2002.08871.
+///
+/// # Panics
+/// Where [`f_spearman_loss`] returns an error.
+#[track_caller]
+pub fn spearman_loss(scores: &Tensor, target: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_spearman_loss(scores, target, dim, softness))
+}
+
+/// [`spearman_loss`] with errors returned.
+pub fn f_spearman_loss(scores: &Tensor, target: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = ranking::SpearmanLoss { softness, ..Default::default() };
+    let [loss] = apply(&operator, Inputs::from([scores, target]).dim(dim))?;
+    Ok(loss)
+}
+
+/// One minus the NDCG at pairwise logistic ranks.
+///
+/// `scores(n>=1), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ApproxNdcgLoss`].
+/// * `softness`: Distance at which two scores are told apart; the unit of the scores.
+///
+/// Qin et al., Information Retrieval 2010.
+///
+/// # Panics
+/// Where [`f_approx_ndcg_loss`] returns an error.
+#[track_caller]
+pub fn approx_ndcg_loss(scores: &Tensor, relevance: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_approx_ndcg_loss(scores, relevance, dim, softness))
+}
+
+/// [`approx_ndcg_loss`] with errors returned.
+pub fn f_approx_ndcg_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::ApproxNdcgLoss { softness };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
+/// Cross entropy of who comes first (ListNet).
+///
+/// `scores(n>=1), relevance(n) -> loss()`; gradient: exact; operator: [`ranking::ListNetLoss`].
+/// * `softness`: Temperature; the common unit of scores and relevances.
+///
+/// Cao et al., ICML 2007.
+///
+/// # Panics
+/// Where [`f_list_net_loss`] returns an error.
+#[track_caller]
+pub fn list_net_loss(scores: &Tensor, relevance: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_list_net_loss(scores, relevance, dim, softness))
+}
+
+/// [`list_net_loss`] with errors returned.
+pub fn f_list_net_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::ListNetLoss { softness };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
+/// Likelihood of the right order (ListMLE).
+///
+/// `scores(n>=1), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ListMleLoss`].
+/// * `softness`: Temperature; the unit of the scores.
+///
+/// Xia et al., ICML 2008.
+///
+/// # Panics
+/// Where [`f_list_mle_loss`] returns an error.
+#[track_caller]
+pub fn list_mle_loss(scores: &Tensor, relevance: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_list_mle_loss(scores, relevance, dim, softness))
+}
+
+/// [`list_mle_loss`] with errors returned.
+pub fn f_list_mle_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::ListMleLoss { softness };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
 }
 
 /// Mask of the k largest, smoothed by noise.
