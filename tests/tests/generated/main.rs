@@ -14,8 +14,6 @@ use supple_core::{Entry, Family};
 
 /// Documents that hold the catalogue's table between two marker lines.
 const TABLES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
-/// The plain functions on tensors: a file that is generated whole.
-const FUNCTIONS: &str = "crates/supple-tch/src/functions.rs";
 
 fn main() -> ExitCode {
     let write = env::args().any(|argument| argument == "--write");
@@ -38,25 +36,26 @@ fn main() -> ExitCode {
 }
 
 /// The files whose generated parts are out of date, which it writes if told.
-fn generate(write: bool) -> Result<Vec<&'static str>, String> {
+fn generate(write: bool) -> Result<Vec<String>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let all: Vec<&Family> = supple_ops::CATALOGUE.iter().copied().chain([&supple_convex::FAMILY]).collect();
     let table = table(&all);
+    let mut current = torch_functions::torch_functions(supple_ops::CATALOGUE);
+    for file in TABLES {
+        let old = fs::read_to_string(root.join(file)).map_err(|e| format!("{file}: {e}"))?;
+        let new = splice(&old, &table).map_err(|e| format!("{file}: {e}"))?;
+        current.push((file.into(), new));
+    }
     let mut stale = vec![];
-    for file in TABLES.into_iter().chain([FUNCTIONS]) {
-        let path = root.join(file);
-        let name = |e: &dyn std::fmt::Display| format!("{file}: {e}");
-        let old = fs::read_to_string(&path).map_err(|e| name(&e))?;
-        let new = match file {
-            FUNCTIONS => torch_functions::torch_functions(supple_ops::CATALOGUE),
-            _ => splice(&old, &table).map_err(|e| name(&e))?,
-        };
-        if old != new {
-            if write {
-                fs::write(&path, new).map_err(|e| name(&e))?;
-            }
-            stale.push(file);
+    for (file, new) in current {
+        let path = root.join(&file);
+        if fs::read_to_string(&path).is_ok_and(|old| old == new) {
+            continue;
         }
+        if write {
+            fs::write(&path, new).map_err(|e| format!("{file}: {e}"))?;
+        }
+        stale.push(file);
     }
     Ok(stale)
 }
