@@ -81,11 +81,12 @@ pub fn squared_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc
         let (sum, slope) =
             candidates.iter().map(excess).fold((0.0, 0.0), |(sum, slope), e| (sum + e * e, slope + e));
         let next = threshold + 0.5 * (sum - 1.0) / slope;
-        // Written so that NaN stops too.
-        if !(next > threshold) {
+        if next > threshold {
+            threshold = next;
+        } else {
+            // NaN stops it too.
             break;
         }
-        threshold = next;
     }
     let count = T::Acc::of(candidates.len() as f64);
     let mean = candidates.iter().copied().sum::<T::Acc>() / count;
