@@ -1,7 +1,7 @@
 //! Entmax: from softmax (α = 1) over entmax 1.5 to sparsemax (α = 2) and beyond, with α as an input.
 //!
-//! $$ p = \operatorname*{argmax}_{p \in \Delta} \; \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle
-//! + \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)}, \qquad
+//! $$ p = \operatorname*{argmax}_{p \in \Delta} \; \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle +
+//! \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)}, \qquad
 //! p_i = \bigl[1 + (\alpha - 1)(x_i / \varepsilon - \tau)\bigr]_+^{1 / (\alpha - 1)} $$
 //!
 //! with the threshold τ that makes $p$ sum to one. The form on the right, which is not the paper's, has the

@@ -139,7 +139,7 @@ impl Operator<2> for SpearmanLoss {
 /// Subtracts the mean.
 fn centre<A: Real<Acc = A>>(x: &mut [A]) {
     let mean = x.iter().copied().sum::<A>() / A::of(x.len() as f64);
-    x.iter_mut().for_each(|x| *x = *x - mean);
+    x.iter_mut().for_each(|x| *x -= mean);
 }
 
 /// Two vectors by their products.
