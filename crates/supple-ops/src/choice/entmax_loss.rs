@@ -165,8 +165,8 @@ impl Contract<1, 1, 1> for EntmaxLoss {
 /// The Fenchel-Young loss of [`entmax`](super::entmax()) for scores `x` `(…, n)` and the number `label` `(…)`
 /// of the right option: cross entropy at α = 1, the sparsemax loss at α = 2.
 ///
-/// $$ L(x, j) = \varepsilon \max_{p \in \Delta} \Bigl( \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle
-/// + \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)} \Bigr) - x_j $$
+/// $$ L(x, j) = \varepsilon \max_{p \in \Delta} \Bigl( \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle +
+/// \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)} \Bigr) - x_j $$
 ///
 /// * Shapes: `(…, n)` and `(…)` to `(…)`, n ≥ 1; labels count from 0.
 /// * Softness: ε, in the unit of `x`; 1 in the papers.
