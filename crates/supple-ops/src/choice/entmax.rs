@@ -286,7 +286,7 @@ impl Contract<2> for Entmax {
 /// ```
 /// use ndarray::{arr0, array};
 /// use supple_ops::choice::{entmax, softmax};
-/// let x = array![1.0, 0.5, -1.0];
+/// let x = array![1.0_f64, 0.5, -1.0];
 /// let sparse = entmax(&x, &arr0(2.0), 1.0)?;
 /// assert!((sparse[0] - 0.75).abs() < 1e-15 && sparse[2] == 0.0);
 /// let smooth = entmax(&x, &arr0(1.0), 1.0)?;

@@ -126,7 +126,7 @@ impl Contract for Entmax15 {
 /// ```
 /// use ndarray::array;
 /// use supple_ops::choice::entmax15;
-/// let p = entmax15(&array![1.0, 1.0, -2.0], 1.0)?;
+/// let p = entmax15(&array![1.0_f64, 1.0, -2.0], 1.0)?;
 /// assert!((p[0] - 0.5).abs() < 1e-15 && p[2] == 0.0);
 /// # Ok::<(), supple_core::Error>(())
 /// ```

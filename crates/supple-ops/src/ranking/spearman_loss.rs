@@ -230,7 +230,7 @@ impl Contract<2> for SpearmanLoss {
 /// ```
 /// use ndarray::array;
 /// use supple_ops::ranking::spearman_loss;
-/// let target = array![10.0, 30.0, 20.0];
+/// let target = array![10.0_f64, 30.0, 20.0];
 /// assert!(spearman_loss(&array![0.0, 2.0, 1.0], &target, 0.1)?.into_scalar().abs() < 1e-12);
 /// assert!((spearman_loss(&array![2.0, 0.0, 1.0], &target, 0.1)?.into_scalar() - 2.0).abs() < 1e-12);
 /// # Ok::<(), supple_core::Error>(())
