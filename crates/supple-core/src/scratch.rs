@@ -84,6 +84,21 @@ impl<E: Copy + Default> Pool<E> {
     /// A buffer of `n` zeros.
     pub fn zeros(&mut self, n: usize) -> Vec<E> {
         let mut buffer = self.empty();
+        if buffer.capacity() < n {
+            // Neither copied nor larger than needed, and zero without being written.
+            return vec![E::default(); n];
+        }
+        buffer.resize(n, E::default());
+        buffer
+    }
+
+    /// A buffer of `n` elements that hold whatever they held before: for a kernel that writes each of them
+    /// before it reads it.
+    pub fn stale(&mut self, n: usize) -> Vec<E> {
+        let mut buffer = self.0.pop().unwrap_or_default();
+        if buffer.capacity() < n {
+            return vec![E::default(); n];
+        }
         buffer.resize(n, E::default());
         buffer
     }

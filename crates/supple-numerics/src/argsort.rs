@@ -2,12 +2,14 @@
 //!
 //! The top 32 bits of each value's key (all of it for `f32`) and its position are packed into one
 //! `u64`. Packed keys are distinct, so an unstable sort of them is a stable sort of the values. Short
-//! slices go to the standard library's sort, long ones to a radix sort from the least significant digit,
-//! with digits of 8 or 11 bits: 2048 counters fit the first-level cache.
+//! slices go to a sorting network in vector registers, or else to the standard library's sort; long ones to
+//! a radix sort from the least significant digit, with digits of 8 or 11 bits: 2048 counters fit the
+//! first-level cache.
 //!
 //! `f64` keys are taken relative to the smallest and shifted so that their range fills the 32 bits; the
 //! few that still agree are put in order afterwards.
 
+use crate::bitonic;
 use supple_core::{Float, Pool, Real, Scratch};
 
 /// From this length on, a radix sort with digits of 8 bits is faster.
@@ -39,6 +41,7 @@ pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> 
     let mut packed = scratch.keys.empty();
     packed.extend(x.iter().zip(0..).map(|(&x, i)| ((key(x) - least) >> shift) << 32 | i));
     match x.len() {
+        _ if bitonic::sort(&mut packed) => {}
         0..LONG => packed.sort_unstable(),
         LONG..VERY_LONG => radix_sort::<8, 4, 256>(&mut packed, &mut scratch.keys),
         _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
@@ -50,14 +53,14 @@ pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> 
         }
     }
 
-    let mut order = scratch.indices.empty();
-    order.extend(packed.iter().map(|&packed| packed as u32));
-    let mut sorted = scratch.reals.empty();
-    if size_of::<T>() == 4 {
+    let (mut order, mut sorted) = (scratch.indices.stale(x.len()), scratch.reals.stale(x.len()));
+    for ((order, sorted), &packed) in order.iter_mut().zip(&mut sorted).zip(&packed) {
+        *order = packed as u32;
         // The value is all there is to a plain `f32`, and its key holds it: no look-up.
-        sorted.extend(packed.iter().map(|&p| T::constant(T::Value::from_key((p >> 32) ^ reverse))));
-    } else {
-        sorted.extend(packed.iter().map(|&packed| x[position(packed)]));
+        *sorted = match size_of::<T>() {
+            4 => T::constant(T::Value::from_key((packed >> 32) ^ reverse)),
+            _ => x[position(packed)],
+        };
     }
     scratch.keys.give(packed);
     (order, sorted)
@@ -89,7 +92,7 @@ fn radix_sort<const WIDTH: u32, const DIGITS: usize, const BUCKETS: usize>(
             counts[digit(packed, place)] += 1;
         }
     }
-    let mut other = pool.zeros(packed.len());
+    let mut other = pool.stale(packed.len());
     for (place, counts) in counts.iter_mut().enumerate() {
         let first = packed.first().map_or(0, |&packed| digit(packed, place));
         if counts[first] as usize == packed.len() {

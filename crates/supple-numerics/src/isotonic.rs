@@ -69,7 +69,9 @@ fn least_squares<T: Real>(
         let of_line = half * (m + n) * m * n;
         violated(of_x, of_line).then(|| a.sum + (b.sum + gap * T::Acc::of(n)))
     };
-    pool(x.len(), T::Acc::zero(), join, scratch)
+    let (starts, sums) = runs(x, |gap| violated(gap, step), scratch);
+    // Where no two values touch, there is nothing to pool.
+    if sums.len() == x.len() { Partition { starts, sums } } else { pool(starts, sums, join) }
 }
 
 /// Entropic regression of ranks: increasing, and on a block
@@ -88,7 +90,8 @@ pub fn entropic_ranks<T: Real>(
         let sum = a.sum * (-gap / softness).exp();
         (sum.as_f64() * places(b) >= b.sum.as_f64() * places(a)).then(|| sum + b.sum)
     };
-    pool(x.len(), T::Acc::one(), join, scratch)
+    let (starts, sums) = singles(x.len(), scratch);
+    pool(starts, sums, join)
 }
 
 /// Entropic regression of a line against values: decreasing, and on a block
@@ -102,7 +105,8 @@ pub fn entropic_line<T: Real>(x: &[T], step: f64, scratch: &mut Scratch<T>) -> P
         let violated = of_a * b.sum.as_f64() * excess <= of_b * a.sum.as_f64();
         violated.then(|| a.sum + b.sum * (-gap).exp())
     };
-    pool(x.len(), T::Acc::one(), join, scratch)
+    let (starts, sums) = singles(x.len(), scratch);
+    pool(starts, sums, join)
 }
 
 /// $\sum_{i < n} e^{-i \cdot \mathtt{step}}$.
@@ -120,87 +124,64 @@ struct Block<A> {
     sum: A,
 }
 
-/// The blocks below the topmost. The vectors are longer than `count`, so that a push seldom touches more
-/// than the elements.
-struct Stack<A> {
-    starts: Vec<u32>,
-    sums: Vec<A>,
-    count: usize,
+/// Every position alone, with a sum of one.
+fn singles<T: Real>(n: usize, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T::Acc>) {
+    let (mut starts, mut sums) = (scratch.indices.empty(), scratch.wide.empty());
+    starts.extend(0..=n as u32);
+    sums.resize(n, T::Acc::one());
+    (starts, sums)
 }
 
-impl<A: Copy + Default> Stack<A> {
-    #[inline]
-    fn push(&mut self, block: Block<A>) {
-        if self.count == self.starts.len() {
-            self.grow();
-        }
-        (self.starts[self.count], self.sums[self.count]) = (block.start as u32, block.sum);
-        self.count += 1;
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let len = 2 * self.count + 64;
-        self.starts.resize(len, 0);
-        self.sums.resize(len, A::default());
-    }
-
-    /// The uppermost block, which ends where the next one starts.
-    #[inline]
-    fn last(&self, end: usize) -> Option<Block<A>> {
-        let last = self.count.checked_sub(1)?;
-        let start = *self.starts.get(last)?;
-        // By way of `u32`, whose conversion is one instruction.
-        let len = (end as u32 - start).into();
-        Some(Block { start: start as usize, end, len, sum: *self.sums.get(last)? })
-    }
-}
-
-/// Pools adjacent blocks, at first single positions with the sum `unit`, until `join` refuses all pairs.
-/// `join` gives the sum of the union of two blocks whose values are in the wrong order or equal.
+/// The longest runs in which each value touches the next, and their sums of `x − x_first`: neighbours in
+/// the wrong order always end up in one block.
+///
+/// Where values touch cannot be predicted, so no branch depends on it: what belongs to a run is written at
+/// every position, and the next one writes either over it or behind it.
 #[inline(always)]
-fn pool<T: Real>(
-    n: usize,
-    unit: T::Acc,
-    join: impl Fn(Block<T::Acc>, Block<T::Acc>) -> Option<T::Acc>,
-    scratch: &mut Scratch<T>,
-) -> Partition<T::Acc> {
-    let (starts, sums) = (scratch.indices.empty(), scratch.wide.empty());
-    let mut stack = Stack { starts, sums, count: 0 };
-    let single = |i: usize| Block { start: i, end: i + 1, len: 1.0, sum: unit };
-    let union = |a: Block<_>, b: Block<_>, sum| Block { start: a.start, end: b.end, len: a.len + b.len, sum };
-    let mut end = 0;
-    while end < n {
-        let mut top = single(end);
-        end += 1;
-        // Most branches here cannot be predicted. So the block grows upwards as far as it can before it
-        // is compared with the one below, and a block that has not grown is not compared at all.
-        loop {
-            let before = end;
-            while end < n {
-                let Some(sum) = join(top, single(end)) else { break };
-                top = union(top, single(end), sum);
-                end += 1;
-            }
-            if end == before {
-                break;
-            }
-            let count = stack.count;
-            while let Some(below) = stack.last(top.start) {
-                let Some(sum) = join(below, top) else { break };
-                top = union(below, top, sum);
-                stack.count -= 1;
-            }
-            if stack.count == count {
-                break;
-            }
-        }
-        stack.push(top);
+fn runs<T: Real>(x: &[T], touch: impl Fn(f64) -> bool, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T::Acc>) {
+    let (mut starts, mut sums) = (scratch.indices.stale(x.len() + 1), scratch.wide.zeros(x.len()));
+    let (mut start, mut count) = (0, 0);
+    starts[0] = 0;
+    for (k, &x_k) in x.iter().enumerate() {
+        sums[count] += x_k.widen() - x[start].widen();
+        let apart = x.get(k + 1).is_none_or(|next| !touch((next.widen() - x_k.widen()).as_f64()));
+        start = if apart { k + 1 } else { start };
+        count += usize::from(apart);
+        starts[count] = start as u32;
     }
-    let Stack { mut starts, mut sums, count } = stack;
-    starts.truncate(count);
+    starts.truncate(count + 1);
     sums.truncate(count);
-    starts.push(n as u32);
+    (starts, sums)
+}
+
+/// Pools adjacent blocks until `join` refuses all pairs. It gives the sum of the union of two blocks whose
+/// values are in the wrong order or equal.
+#[inline(always)]
+fn pool<A: Real>(
+    mut starts: Vec<u32>,
+    mut sums: Vec<A>,
+    join: impl Fn(Block<A>, Block<A>) -> Option<A>,
+) -> Partition<A> {
+    let block = |start: u32, end: u32, sum| {
+        // By way of `u32`, whose conversion is one instruction.
+        Block { start: start as usize, end: end as usize, len: (end - start).into(), sum }
+    };
+    // The blocks done with, which are written over those still to come.
+    let mut count = 0;
+    for next in 0..sums.len() {
+        let (mut top, end) = (block(starts[next], starts[next + 1], sums[next]), starts[next + 1]);
+        while count > 0 {
+            let below = block(starts[count - 1], top.start as u32, sums[count - 1]);
+            let Some(sum) = join(below, top) else { break };
+            top = block(below.start as u32, end, sum);
+            count -= 1;
+        }
+        (starts[count], sums[count]) = (top.start as u32, top.sum);
+        count += 1;
+    }
+    starts[count] = starts[sums.len()];
+    starts.truncate(count + 1);
+    sums.truncate(count);
     Partition { starts, sums }
 }
 

@@ -7,6 +7,7 @@ mod neural_rows;
 mod neural_sort;
 mod neural_sort_permutation;
 mod permutahedron;
+mod scatter;
 mod soft_rank;
 mod soft_sort;
 mod soft_sort_prillo;

@@ -28,15 +28,17 @@
 
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
-    average_ranks, block_means, blocks, check_length, log_sum_exp, middle, minimax, real, sorted, spoilt,
+    average_ranks, block_means, blocks, check_length, for_each_position, log_sum_exp, middle, minimax, real,
+    sorted, spoilt,
 };
+use super::scatter::Scatter;
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::isotonic::{self, Trend};
+use supple_numerics::isotonic::{self, Partition, Trend};
 
 params! {
     /// Soft ranks.
@@ -169,55 +171,50 @@ impl SoftRank {
         saved: &mut Saved,
         scratch: &mut Scratch<T>,
     ) {
-        let partition = match self.regularization {
+        let Partition { starts, sums: mut levels } = match self.regularization {
             Regularization::L2 => isotonic::l2(z, self.softness, Trend::Increasing, scratch),
             Regularization::Entropic => isotonic::entropic_ranks(z, before, self.softness, scratch),
         };
         let rate = T::Acc::of(1.0 / self.softness);
-        let mut ranks = Ranks { y, numbers: &mut saved.block };
-        for (&sum, block) in partition.sums.iter().zip(blocks(&partition.starts)) {
+        // Written for every block, kept for those of two and more: no branch that could not be predicted.
+        let mut kept = saved.weights.len();
+        saved.weights.resize(kept + shared(&starts) + 1, 0.0);
+        let mut numbers = scratch.indices.stale(levels.len());
+        for ((level, number), block) in levels.iter_mut().zip(&mut numbers).zip(blocks(&starts)) {
             let (start, end) = (before + block.start, before + block.end);
-            let (order, z) = (&order[block.clone()], &z[block]);
-            let (&[first, ..], &[.., last]) = (z, z) else { continue };
-            if let &[i] = order {
-                ranks.write(i, T::of(real(end)), 0);
-                continue;
-            }
-            let (len, middle) = (T::Acc::of(real(end - start)), T::Acc::of(middle(start, end)));
-            let number = saved.weights.len() as u32;
-            saved.weights.push(self.weight(start, end));
-            let pairs = order.iter().zip(z);
-            match self.regularization {
-                Regularization::L2 => {
-                    let (level, first) = (middle - sum / len * rate, first.widen());
-                    pairs.for_each(|(&i, z)| {
-                        ranks.write(i, T::narrow(level + (z.widen() - first) * rate), number);
-                    });
-                }
-                Regularization::Entropic => {
-                    let (level, last) = (len * middle / sum, last.widen());
-                    pairs.for_each(|(&i, z)| {
-                        ranks.write(i, T::narrow(level * ((z.widen() - last) * rate).exp()), number);
-                    });
-                }
-            }
+            let (len, middle) = (real(block.len()), middle(start, end));
+            let (weight, of_block) = match self.regularization {
+                Regularization::L2 => (len, T::Acc::of(middle) - *level / T::Acc::of(len) * rate),
+                Regularization::Entropic => (len * middle, T::Acc::of(len * middle) / *level),
+            };
+            *level = of_block;
+            saved.weights[kept] = weight;
+            let is_shared = usize::from(block.len() > 1);
+            *number = (kept * is_shared) as u32;
+            kept += is_shared;
         }
-        partition.give(scratch);
+        saved.weights.truncate(kept);
+        let n = saved.block.len();
+        let mut write = |i: u32, rank, number| (y[i as usize], saved.block[i as usize]) = (rank, number);
+        let mut ranks = Scatter::new(n, scratch);
+        for_each_position(&starts, scratch, |k, b, block| {
+            let z_k = z[k].widen();
+            let rank = match self.regularization {
+                Regularization::L2 => levels[b] + (z_k - z[block.start].widen()) * rate,
+                Regularization::Entropic => levels[b] * ((z_k - z[block.end - 1].widen()) * rate).exp(),
+            };
+            ranks.put(order[k], T::narrow(rank), numbers[b], &mut write);
+        });
+        ranks.finish(scratch, write);
+        scratch.wide.give(levels);
+        scratch.indices.give(starts);
+        scratch.indices.give(numbers);
     }
 }
 
-/// Where ranks and the numbers of their blocks go.
-struct Ranks<'a, T> {
-    y: &'a mut [T],
-    numbers: &'a mut [u32],
-}
-
-impl<T> Ranks<'_, T> {
-    #[inline(always)]
-    fn write(&mut self, i: u32, rank: T, number: u32) {
-        self.y[i as usize] = rank;
-        self.numbers[i as usize] = number;
-    }
+/// How many blocks have more than one position.
+fn shared(starts: &[u32]) -> usize {
+    starts.windows(2).map(|ends| usize::from(ends[1] - ends[0] > 1)).sum()
 }
 
 impl Contract for SoftRank {
