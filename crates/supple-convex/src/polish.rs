@@ -67,7 +67,7 @@ impl<'a> Polish<'a> {
         let mut kkt = Kkt::new(self.problem.n);
         for round in 0..ROUNDS {
             self.factor(&mut kkt, &mut active, lambda)?;
-            let (z, multipliers) = self.point(&kkt, &active);
+            let (z, multipliers, residual) = self.point(&kkt, &active);
             if !z.iter().chain(&multipliers).all(|x| x.is_finite()) {
                 return Err(Rejected::WrongSet);
             }
@@ -77,7 +77,7 @@ impl<'a> Polish<'a> {
             let corrected = self.corrected(&active, &z, &multipliers, keep);
             if corrected == active {
                 // Written so that NaN is rejected.
-                return match self.residual(&active, &z, &multipliers) <= self.tolerance.max(RESIDUAL) {
+                return match residual <= self.residual_limit() {
                     true => Ok(Solution { z, multipliers, active, kkt }),
                     false => Err(Rejected::WrongSet),
                 };
@@ -125,32 +125,56 @@ impl<'a> Polish<'a> {
         }
     }
 
-    /// The stationary point on the active set and its multipliers.
-    fn point(&self, kkt: &Kkt, active: &[u32]) -> (Vec<f64>, Vec<f64>) {
-        let mut z: Vec<f64> = self.problem.linear.iter().map(|q| -q).collect();
-        let mut multipliers = self.problem.b.clone();
-        multipliers.extend(active.iter().map(|&i| self.problem.h[i as usize]));
-        kkt.solve(&mut z, &mut multipliers);
-        (z, multipliers)
+    /// The stationary point on the active set, its multipliers and their relative residual.
+    fn point(&self, kkt: &Kkt, active: &[u32]) -> (Vec<f64>, Vec<f64>, f64) {
+        let count = self.problem.b.len() + active.len();
+        let (mut z, mut multipliers) = (vec![0.0; self.problem.n], vec![0.0; count]);
+        let mut residual = f64::INFINITY;
+        // Newton's step from zero, and where Q is nearly singular another for what the first one lost.
+        for _ in 0..2 {
+            let (mut dz, mut change) = self.defects(active, &z, &multipliers);
+            kkt.solve(&mut dz, &mut change);
+            z.iter_mut().zip(dz).for_each(|(z, dz)| *z += dz);
+            multipliers.iter_mut().zip(change).for_each(|(multiplier, change)| *multiplier += change);
+            residual = self.residual(active, &z, &multipliers);
+            if residual <= self.residual_limit() {
+                break;
+            }
+        }
+        (z, multipliers, residual)
     }
 
-    /// How far the point is from stationary and from the constraints it should meet with equality, relative
-    /// to the terms that cancel there. Signs and slacks apart, these are the optimality conditions.
-    fn residual(&self, active: &[u32], z: &[f64], multipliers: &[f64]) -> f64 {
+    /// What is left of the gradient, negated, and of the constraints to be met with equality. Signs and
+    /// slacks apart, these are the optimality conditions.
+    fn defects(&self, active: &[u32], z: &[f64], multipliers: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let Problem { n, quadratic, linear, a, b, g, h, .. } = self.problem;
         let rows = rows(a, *n).zip(b).chain(active.iter().map(|&i| {
             let i = i as usize;
             (&g[i * n..(i + 1) * n], &h[i])
         }));
-        let (mut gradient, mut off) = (linear.clone(), 0.0);
+        let (mut gradient, mut off) = (linear.clone(), Vec::with_capacity(multipliers.len()));
         add_product(&mut gradient, quadratic, z, |x| x);
         for ((row, right), multiplier) in rows.zip(multipliers) {
-            off += (dot(row, z, |x| x) - right).abs();
+            off.push(right - dot(row, z, |x| x));
             gradient.iter_mut().zip(row).for_each(|(sum, x)| *sum += multiplier * x);
         }
+        gradient.iter_mut().for_each(|x| *x = -*x);
+        (gradient, off)
+    }
+
+    /// The size of the defects relative to the terms that cancel in them.
+    fn residual(&self, active: &[u32], z: &[f64], multipliers: &[f64]) -> f64 {
+        let (gradient, off) = self.defects(active, z, multipliers);
+        let Problem { quadratic, linear, .. } = self.problem;
         let terms = largest(linear).max(largest(quadratic) * largest(z)).max(largest(multipliers));
         // Sums, so that NaN stays.
-        gradient.iter().map(|x| x.abs()).sum::<f64>() / (1.0 + terms) + off / (1.0 + largest(z))
+        let sum = |x: &[f64]| x.iter().map(|x| x.abs()).sum::<f64>();
+        sum(&gradient) / (1.0 + terms) + sum(&off) / (1.0 + largest(z))
+    }
+
+    /// The largest residual of a solution.
+    fn residual_limit(&self) -> f64 {
+        self.tolerance.max(RESIDUAL)
     }
 
     /// The active inequalities with multipliers above `keep`, and those that the point violates.

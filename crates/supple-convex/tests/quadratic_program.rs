@@ -238,6 +238,23 @@ fn a_singular_q_will_do_where_the_minimiser_is_unique() {
 }
 
 #[test]
+fn a_nearly_singular_q_loses_no_answer() {
+    let mut random = Stream::new(7, 0, 0);
+    for flat in [1e-5, 1e-7, 1e-8, 1e-10] {
+        for _ in 0..20 {
+            // Q = I − (1 − flat) v vᵀ with |v| = 1, and a constraint across its flat direction.
+            let v = random.normals(4);
+            let size: f64 = v.iter().map(|x| x * x).sum();
+            let entry = |i: usize, j: usize| f64::from(i == j) - (1.0 - flat) * v[i] * v[j] / size;
+            let q: Vec<Vec<f64>> = (0..4).map(|i| (0..4).map(|j| entry(i, j)).collect()).collect();
+            let q: Vec<&[f64]> = q.iter().map(|row| &row[..]).collect();
+            let row = random.normals(4);
+            solve(&problem(&q, &random.normals(4), &[], &[], &[&row], &[1.0])).unwrap();
+        }
+    }
+}
+
+#[test]
 fn every_fault_is_named_and_spoils_its_item_only() {
     let zero: &[&[f64]] = &[&[0.0, 0.0], &[0.0, 0.0]];
     let line: &[&[f64]] = &[&[1.0, 0.0], &[0.0, 0.0]];
