@@ -10,7 +10,10 @@ fn main() -> Result<(), Error> {
     for softness in [0.1, 2.0, 10.0] {
         println!("  soft_rank({x:?}, {softness}) = {:.2}", soft_rank(&x, softness)?);
     }
-    println!("  soft_sort({x:?}, 1.0) = {:.2}", soft_sort(&x, 1.0)?);
+    println!("  The softness of soft_sort is one over a distance: what is further apart is pulled together.");
+    for softness in [0.1, 1.0, 10.0] {
+        println!("  soft_sort({x:?}, {softness}) = {:.2}", soft_sort(&x, softness)?);
+    }
 
     println!("\nAn array: leading axes are batch.");
     let scores: Array2<f32> = array![[2.9, 0.1, 1.2], [0.3, 0.2, 0.1]];

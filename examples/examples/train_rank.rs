@@ -17,7 +17,7 @@ use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
 const BATCH: i64 = 128;
 const HIDDEN: i64 = 32;
-const RATES: [f64; 4] = [0.003, 0.01, 0.03, 0.1];
+const RATES: [f64; 5] = [0.003, 0.01, 0.03, 0.1, 0.3];
 /// In standard deviations of the scores. A batch of 128 scores spreads over about four of them, so that
 /// each rank depends on a handful of neighbours.
 const SOFTNESS: f64 = 0.03;
@@ -248,7 +248,10 @@ fn report(searches: &[Vec<Trained>], best: &[&Trained]) {
         print!("\n{:20}", search[0].loss.name());
         search.iter().for_each(|trained| print!("{:8.3}", Summary::of(&trained.scores().0).mean));
     }
-    println!("\n\nSpearman correlation on test data, mean and standard error over splits:");
+    println!(
+        "\n\nSpearman correlation on test data, mean and standard error over splits, each at the epoch that was"
+    );
+    println!("best on its validation data:");
     for trained in best {
         let Summary { mean, error } = Summary::of(&trained.scores().1);
         println!("{:20}{mean:8.4} ± {error:.4}   at rate {}", trained.loss.name(), trained.rate);

@@ -127,21 +127,25 @@ impl<'a> Polish<'a> {
 
     /// The stationary point on the active set, its multipliers and their relative residual.
     fn point(&self, kkt: &Kkt, active: &[u32]) -> (Vec<f64>, Vec<f64>, f64) {
-        let count = self.problem.b.len() + active.len();
-        let (mut z, mut multipliers) = (vec![0.0; self.problem.n], vec![0.0; count]);
-        let mut residual = f64::INFINITY;
-        // Newton's step from zero, and where Q is nearly singular another for what the first one lost.
-        for _ in 0..2 {
-            let (mut dz, mut change) = self.defects(active, &z, &multipliers);
-            kkt.solve(&mut dz, &mut change);
-            z.iter_mut().zip(dz).for_each(|(z, dz)| *z += dz);
-            multipliers.iter_mut().zip(change).for_each(|(multiplier, change)| *multiplier += change);
-            residual = self.residual(active, &z, &multipliers);
-            if residual <= self.residual_limit() {
-                break;
-            }
+        let mut z: Vec<f64> = self.problem.linear.iter().map(|q| -q).collect();
+        let mut multipliers = self.problem.b.clone();
+        multipliers.extend(active.iter().map(|&i| self.problem.h[i as usize]));
+        kkt.solve(&mut z, &mut multipliers);
+        let (mut dz, mut change) = self.defects(active, &z, &multipliers);
+        let residual = self.residual(&z, &multipliers, &dz, &change);
+        if residual <= self.residual_limit() {
+            return (z, multipliers, residual);
         }
-        (z, multipliers, residual)
+        // Where Q is nearly singular, another step finds what the first one lost.
+        kkt.solve(&mut dz, &mut change);
+        let sum = |x: &[f64], dx: &[f64]| -> Vec<f64> { x.iter().zip(dx).map(|(x, dx)| x + dx).collect() };
+        let (refined, refined_multipliers) = (sum(&z, &dz), sum(&multipliers, &change));
+        let (gradient, off) = self.defects(active, &refined, &refined_multipliers);
+        let of_refined = self.residual(&refined, &refined_multipliers, &gradient, &off);
+        match of_refined < residual {
+            true => (refined, refined_multipliers, of_refined),
+            false => (z, multipliers, residual),
+        }
     }
 
     /// What is left of the gradient, negated, and of the constraints to be met with equality. Signs and
@@ -163,13 +167,12 @@ impl<'a> Polish<'a> {
     }
 
     /// The size of the defects relative to the terms that cancel in them.
-    fn residual(&self, active: &[u32], z: &[f64], multipliers: &[f64]) -> f64 {
-        let (gradient, off) = self.defects(active, z, multipliers);
+    fn residual(&self, z: &[f64], multipliers: &[f64], gradient: &[f64], off: &[f64]) -> f64 {
         let Problem { quadratic, linear, .. } = self.problem;
         let terms = largest(linear).max(largest(quadratic) * largest(z)).max(largest(multipliers));
         // Sums, so that NaN stays.
         let sum = |x: &[f64]| x.iter().map(|x| x.abs()).sum::<f64>();
-        sum(&gradient) / (1.0 + terms) + sum(&off) / (1.0 + largest(z))
+        sum(gradient) / (1.0 + terms) + sum(off) / (1.0 + largest(z))
     }
 
     /// The largest residual of a solution.

@@ -85,7 +85,7 @@ impl<E: Copy + Default> Pool<E> {
     pub fn zeros(&mut self, n: usize) -> Vec<E> {
         let mut buffer = self.empty();
         if buffer.capacity() < n {
-            // Neither copied nor larger than needed, and zero without being written.
+            // Neither copied nor larger than needed.
             return vec![E::default(); n];
         }
         buffer.resize(n, E::default());

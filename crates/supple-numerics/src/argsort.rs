@@ -40,11 +40,12 @@ pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> 
 
     let mut packed = scratch.keys.empty();
     packed.extend(x.iter().zip(0..).map(|(&x, i)| ((key(x) - least) >> shift) << 32 | i));
-    match x.len() {
-        _ if bitonic::sort(&mut packed) => {}
-        0..LONG => packed.sort_unstable(),
-        LONG..VERY_LONG => radix_sort::<8, 4, 256>(&mut packed, &mut scratch.keys),
-        _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
+    if !bitonic::sort(&mut packed) {
+        match x.len() {
+            0..LONG => packed.sort_unstable(),
+            LONG..VERY_LONG => radix_sort::<8, 4, 256>(&mut packed, &mut scratch.keys),
+            _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
+        }
     }
     if shift > 0 {
         let full_key = |packed: u64| (key(x[position(packed)]), packed);

@@ -6,13 +6,13 @@
 //!
 //! AVX-512 or AVX2, chosen at run time.
 
-/// Sorts `keys`, if their number is one at which this machine does that faster than by other means; says
-/// whether it did.
-pub fn sort(keys: &mut [u64]) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return x86::sort(keys);
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+#[cfg(target_arch = "x86_64")]
+pub use x86::sort;
+
+/// Declines: there is no form for this processor.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn sort(_: &mut [u64]) -> bool {
+    false
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +24,8 @@ mod x86 {
     const MOST_512: usize = 1024;
     const MOST_256: usize = 256;
 
+    /// Sorts `keys`, if their number is one at which this machine does that faster than by other means; says
+    /// whether it did.
     pub fn sort(keys: &mut [u64]) -> bool {
         if (LEAST..=MOST_512).contains(&keys.len()) && is_x86_feature_detected!("avx512f") {
             // SAFETY: the machine has the feature.
@@ -40,21 +42,27 @@ mod x86 {
 
     #[target_feature(enable = "avx512f")]
     fn avx512(keys: &mut [u64]) {
-        match keys.len() {
-            0..=64 => columns::<__m512i, 8, 8>(keys),
-            65..=128 => columns::<__m512i, 8, 16>(keys),
-            129..=256 => columns::<__m512i, 8, 32>(keys),
-            257..=512 => columns::<__m512i, 8, 64>(keys),
-            _ => columns::<__m512i, 8, { MOST_512 / 8 }>(keys),
+        // SAFETY: the feature is enabled here.
+        unsafe {
+            match keys.len() {
+                0..=64 => columns::<__m512i, 8, 8>(keys),
+                65..=128 => columns::<__m512i, 8, 16>(keys),
+                129..=256 => columns::<__m512i, 8, 32>(keys),
+                257..=512 => columns::<__m512i, 8, 64>(keys),
+                _ => columns::<__m512i, 8, { MOST_512 / 8 }>(keys),
+            }
         }
     }
 
     #[target_feature(enable = "avx2")]
     fn avx2(keys: &mut [u64]) {
-        match keys.len() {
-            0..=64 => columns::<__m256i, 4, 16>(keys),
-            65..=128 => columns::<__m256i, 4, 32>(keys),
-            _ => columns::<__m256i, 4, { MOST_256 / 4 }>(keys),
+        // SAFETY: the feature is enabled here.
+        unsafe {
+            match keys.len() {
+                0..=64 => columns::<__m256i, 4, 16>(keys),
+                65..=128 => columns::<__m256i, 4, 32>(keys),
+                _ => columns::<__m256i, 4, { MOST_256 / 4 }>(keys),
+            }
         }
     }
 
@@ -125,10 +133,11 @@ mod x86 {
                         let (least, most) = self.exchange(_mm256_permute4x64_epi64::<0b10_11_00_01>(other));
                         _mm256_blend_epi32::<0b1100_1100>(least, most)
                     }
-                    _ => {
+                    3 => {
                         let (least, most) = self.exchange(_mm256_permute4x64_epi64::<0b00_01_10_11>(other));
                         _mm256_blend_epi32::<0b1111_0000>(least, most)
                     }
+                    _ => unreachable!("four lanes"),
                 }
             }
         }
@@ -137,9 +146,11 @@ mod x86 {
     /// Turns the order of unsigned keys into that of signed ones, which is what AVX2 compares.
     const SIGN: u64 = 1 << 63;
 
-    /// Sorts up to `LANES * COUNT` keys; the last places are filled with the largest key.
+    /// Sorts up to `LANES * COUNT` keys; the last places are filled with the largest key. May be called where
+    /// the instructions of `V` are enabled.
     #[inline(always)]
-    fn columns<V: Row<LANES>, const LANES: usize, const COUNT: usize>(keys: &mut [u64]) {
+    unsafe fn columns<V: Row<LANES>, const LANES: usize, const COUNT: usize>(keys: &mut [u64]) {
+        debug_assert!(keys.len() <= LANES * COUNT, "{} keys", keys.len());
         let mut rows = [V::load([i64::MAX; LANES]); COUNT];
         let (full, rest) = keys.as_chunks::<LANES>();
         for (row, keys) in rows.iter_mut().zip(full) {
@@ -148,7 +159,7 @@ mod x86 {
         if let Some(row) = rows.get_mut(full.len()) {
             *row = V::load(std::array::from_fn(|l| rest.get(l).map_or(i64::MAX, |key| (key ^ SIGN) as i64)));
         }
-        // SAFETY: the callers enable the instructions.
+        // SAFETY: the caller has enabled the instructions.
         unsafe { network(&mut rows) };
         let mut lanes = [[0; LANES]; COUNT];
         lanes.iter_mut().zip(&rows).for_each(|(lanes, row)| *lanes = row.lanes());

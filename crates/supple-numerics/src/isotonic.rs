@@ -132,7 +132,7 @@ fn singles<T: Real>(n: usize, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T::Acc
     (starts, sums)
 }
 
-/// The longest runs in which each value touches the next, and their sums of `x − x_first`: neighbours in
+/// The longest runs of finite values in which each touches the next, and their sums of `x − x_first`: neighbours in
 /// the wrong order always end up in one block.
 ///
 /// Where values touch cannot be predicted, so no branch depends on it: what belongs to a run is written at

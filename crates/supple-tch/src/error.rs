@@ -25,5 +25,9 @@ impl From<Error> for TchError {
 /// What `tch` does in its functions without the prefix `f_`.
 #[track_caller]
 pub(crate) fn or_panic<T>(result: Result<T, Error>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
+    // No closure: the caller's place would be lost in it.
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -4,6 +4,7 @@
 //! of $(c_i z_j - b_j) / \varepsilon$ over $j$. As $b_{j+1} - b_j = (2 j - n)(z_{j+1} - z_j)$, the scores rise
 //! up to $j = i$ and fall from there: the largest is known, and those that matter lie side by side.
 
+use super::permutahedron::finite;
 use std::ops::Range;
 use supple_core::{Real, Scratch};
 use supple_numerics::elementary::exp_sum;
@@ -39,8 +40,7 @@ pub(super) struct Row<'a, A> {
 impl<A: Real<Acc = A>> Rows<A> {
     /// From values in ascending order, none of them NaN.
     pub fn new<T: Real<Acc = A>>(sorted: &[T], softness: f64, scratch: &mut Scratch<T>) -> Self {
-        let infinite = T::infinity();
-        let finite = sorted.partition_point(|z| *z == -infinite)..sorted.partition_point(|z| *z < infinite);
+        let finite = finite(sorted);
         let values = &sorted[finite.clone()];
         let centre = values.get(values.len() / 2).map_or(T::zero(), |z| T::constant(z.value())).widen();
         let mut z = scratch.wide.empty();

@@ -80,13 +80,16 @@ impl Operator for NeuralSort {
             y.fill(T::nan());
             scratch.indices.give(order);
         } else {
-            y.copy_from_slice(&z);
             let rows = Rows::new(&z, self.softness, scratch);
             let finite = &mut y[rows.finite.clone()];
             rows.for_each(WINDOW, scratch, |row| {
                 let mean = dot(row.weights, &rows.z[row.places]) / row.sum;
                 finite[row.number] = T::narrow(rows.centre + mean);
             });
+            for infinite in [0..rows.finite.start, rows.finite.end..z.len()] {
+                let share = T::sum_wide(z[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
+                y[infinite].fill(share);
+            }
             rows.give(scratch);
             y.iter_mut().for_each(|y| *y = self.signed(*y));
             saved.order = order;

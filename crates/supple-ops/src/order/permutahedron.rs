@@ -36,6 +36,14 @@ pub(super) fn spoilt<T: Real>(sorted: &[T]) -> bool {
     sorted.first().is_some_and(|z| z.is_nan()) || sorted.last().is_some_and(|z| z.is_nan())
 }
 
+/// Where the finite ones of sorted values lie, if none is NaN. From the ends, because infinities are few.
+pub(super) fn finite<T: Real>(sorted: &[T]) -> Range<usize> {
+    let infinite = |z: &&T| z.abs() == T::infinity();
+    let start = sorted.iter().take_while(infinite).count();
+    let above = sorted[start..].iter().rev().take_while(infinite).count();
+    start..sorted.len() - above
+}
+
 /// The ranks, of which equal values share the mean; NaN where there is one.
 pub(crate) fn average_ranks<T: Real>(x: &[T], descending: bool, ranks: &mut [T], scratch: &mut Scratch<T>) {
     let (order, z) = sorted(x, descending, scratch);

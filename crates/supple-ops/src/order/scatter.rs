@@ -36,6 +36,7 @@ impl<T: Real> Scatter<T> {
             return write(place, value, number);
         }
         let stretch = place as usize / STRETCH;
+        debug_assert!(self.counts[stretch] < STRETCH as u32, "place {place} is taken twice");
         let at = stretch * STRETCH + self.counts[stretch] as usize;
         self.counts[stretch] += 1;
         self.keys[at] = u64::from(place) << 32 | u64::from(number);

@@ -28,8 +28,8 @@
 
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
-    average_ranks, block_means, blocks, check_length, for_each_position, log_sum_exp, middle, minimax, real,
-    sorted, spoilt,
+    average_ranks, block_means, blocks, check_length, finite, for_each_position, log_sum_exp, middle,
+    minimax, real, sorted, spoilt,
 };
 use super::scatter::Scatter;
 use ndarray::{Array, ArrayView, Dimension};
@@ -89,8 +89,7 @@ impl Operator for SoftRank {
         } else {
             saved.block.resize(z.len(), 0);
             saved.weights.push(1.0);
-            let finite =
-                z.partition_point(|z| *z == -T::infinity())..z.partition_point(|z| *z < T::infinity());
+            let finite = finite(&z);
             self.share(&order[..finite.start], 0, y, saved);
             self.project(&z[finite.clone()], &order[finite.clone()], finite.start, y, saved, scratch);
             self.share(&order[finite.end..], finite.end, y, saved);
@@ -182,13 +181,12 @@ impl SoftRank {
         let mut numbers = scratch.indices.stale(levels.len());
         for ((level, number), block) in levels.iter_mut().zip(&mut numbers).zip(blocks(&starts)) {
             let (start, end) = (before + block.start, before + block.end);
-            let (len, middle) = (real(block.len()), middle(start, end));
-            let (weight, of_block) = match self.regularization {
-                Regularization::L2 => (len, T::Acc::of(middle) - *level / T::Acc::of(len) * rate),
-                Regularization::Entropic => (len * middle, T::Acc::of(len * middle) / *level),
+            let weight = T::Acc::of(self.weight(start, end));
+            *level = match self.regularization {
+                Regularization::L2 => T::Acc::of(middle(start, end)) - *level / weight * rate,
+                Regularization::Entropic => weight / *level,
             };
-            *level = of_block;
-            saved.weights[kept] = weight;
+            saved.weights[kept] = weight.as_f64();
             let is_shared = usize::from(block.len() > 1);
             *number = (kept * is_shared) as u32;
             kept += is_shared;
@@ -330,6 +328,34 @@ mod tests {
             for (&single, &double) in single.iter().zip(&double) {
                 let half_step = 0.5 * (single.next_up() - single) as f64;
                 assert!((single as f64 - double).abs() <= half_step + 1e-4, "{single} {double}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_items_may_have_infinities() {
+        let inf = f32::INFINITY;
+        // A prime number of values, all different.
+        let mut x: Vec<f32> = (0..262_147_u32).map(|i| (i * 7919 % 262_147) as f32).collect();
+        (x[5], x[100_000], x[262_146]) = (-inf, -inf, inf);
+        for descending in [false, true] {
+            let hard = SoftRank { softness: 0.5, descending, ..SoftRank::default() };
+            let mut expected = vec![0.0; x.len()];
+            average_ranks(&x, descending, &mut expected, &mut Scratch::default());
+            // The second time, buffers hold what the first one left.
+            for _ in 0..2 {
+                let [ranks] = evaluate(&hard, [ndarray::aview1(&x).into_dyn()]).unwrap();
+                assert!(ranks.iter().eq(&expected));
+            }
+            let one_block = SoftRank { softness: 1e9, ..hard };
+            let at = linearize(&one_block, [ndarray::aview1(&x).into_dyn()]).unwrap();
+            let mut dy = ndarray::Array1::zeros(x.len());
+            dy[7] = 1e9;
+            let [dx] = at.vjp([dy.into_dyn().view()]).unwrap();
+            let (sign, share) = (if descending { -1.0 } else { 1.0 }, 1.0 / 262_144.0);
+            for (i, &dx) in dx.iter().enumerate() {
+                let expected = if x[i].is_infinite() { 0.0 } else { f64::from(u8::from(i == 7)) - share };
+                assert!((f64::from(dx) - sign * expected).abs() <= 1e-6 * expected.abs(), "{i} {dx}");
             }
         }
     }

@@ -158,8 +158,10 @@ impl SortingNetwork {
     ) {
         let (softness, rate) = (T::of(self.softness), T::of(1.0 / self.softness));
         for ((t, &a), &b) in t.iter_mut().zip(&*a).zip(&*b) {
-            // Equal infinities are equal.
-            let apart = if a == b && a.abs() == T::infinity() { T::zero() } else { b - a };
+            let (apart, one) = (b - a, T::Value::one());
+            // Equal infinities are equal, whatever their tangents.
+            let infinite = a == b && a.abs() == T::infinity();
+            let apart = if infinite { apart.chain(T::Value::zero(), one) } else { apart };
             *t = apart.abs() * rate;
         }
         self.distribution.errors(t, error, scratch);
@@ -238,8 +240,10 @@ impl Contract for SortingNetwork {
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, any n.
 /// * Softness: ε, in the unit of `x`; one over the papers' steepness. No comparator errs by more than ε / π.
-///   As it grows, all outputs approach the mean.
-/// * Hard limit: the sorted values. The outputs are nearly in order, not always exactly.
+///   As it grows, outputs approach means of the inputs: of all of them equally if n is a power of two, else
+///   with weights that depend on where they lie.
+/// * Hard limit: the sorted values. Where ε is not small against the gaps, outputs need not be in order, and
+///   the order of the inputs has an influence.
 /// * Gradient: exact everywhere, ties included, and never negative.
 /// * A NaN makes its item NaN; ±∞ goes to its end.
 /// * Cost: O(n log² n) forward and backward, time and memory.

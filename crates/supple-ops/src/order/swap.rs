@@ -15,7 +15,8 @@ choices! {
         Gaussian = "gaussian",
         /// Cauchy: monotonic, its error at most ε / π.
         Cauchy = "cauchy",
-        /// `1/2 + t / (4 + 2 |t|)`: monotonic, its error at most ε.
+        /// `1/2 + t / (4 + 2 |t|)`: monotonic, its error at most ε. In the scale of the authors' package; the
+        /// paper's formula has four times the steepness.
         Reciprocal = "reciprocal",
         /// `1/2 + t` up to `|t| = 1/4`, then `1 − 1 / (16 t)`: monotonic, and of all such functions with slope
         /// at most 1 that of the least error, ε / 16.
@@ -52,7 +53,10 @@ impl Distribution {
             }
             Self::Cauchy => {
                 tail(Shape::Cauchy, t, error, |t| t);
-                each(t, error, |t, p| (t * p, p - T::of(FRAC_1_PI) * t / (one + t * t)));
+                each(t, error, |t, p| {
+                    // A difference of numbers that agree more and more: of its rounding, nothing below zero.
+                    (t * p, (p - T::of(FRAC_1_PI) * t / (one + t * t)).max(T::zero()))
+                });
             }
             Self::Reciprocal => {
                 let two = T::of(2.0);
@@ -68,7 +72,7 @@ impl Distribution {
         }
     }
 
-    /// From here on, `G` counts as constant: it is, or is below 1e-30. Beyond, squares would be infinite in
+    /// From here on, `G` counts as constant: it is, or is below 1e-28. Beyond, squares would be infinite in
     /// single precision, and numbers so small that processors take a hundred times as long.
     fn far(self) -> f64 {
         match self {
@@ -79,7 +83,7 @@ impl Distribution {
         }
     }
 
-    /// F as the papers have it.
+    /// F by its definition.
     pub(super) fn naive(self, t: f64) -> f64 {
         match self {
             Self::Logistic => naive_step(Shape::Logistic, t),
