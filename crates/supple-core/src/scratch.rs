@@ -83,20 +83,20 @@ impl<E: Copy + Default> Pool<E> {
 
     /// A buffer of `n` zeros.
     pub fn zeros(&mut self, n: usize) -> Vec<E> {
-        let mut buffer = self.empty();
-        if buffer.capacity() < n {
-            // Neither copied nor larger than needed.
-            return vec![E::default(); n];
-        }
-        buffer.resize(n, E::default());
-        buffer
+        let buffer = self.empty();
+        Self::resized(buffer, n)
     }
 
     /// A buffer of `n` elements that hold whatever they held before: for a kernel that writes each of them
     /// before it reads it.
     pub fn stale(&mut self, n: usize) -> Vec<E> {
-        let mut buffer = self.0.pop().unwrap_or_default();
+        let buffer = self.0.pop().unwrap_or_default();
+        Self::resized(buffer, n)
+    }
+
+    fn resized(mut buffer: Vec<E>, n: usize) -> Vec<E> {
         if buffer.capacity() < n {
+            // Not grown: that would copy, and take more than needed.
             return vec![E::default(); n];
         }
         buffer.resize(n, E::default());

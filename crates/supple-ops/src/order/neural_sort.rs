@@ -256,7 +256,11 @@ mod tests {
         let y = &at.outputs()[0];
         assert!(y[0] == -inf && y[3] == inf && y[4] == inf, "{y}");
         assert!((y[1] - large[1]).abs() < 1e-9 && (y[2] - large[2]).abs() < 1e-9, "{y} for {large}");
-        let [dx] = at.vjp([array![1.0, 2.0, 3.0, 4.0, 5.0].into_dyn().view()]).unwrap();
+        let cotangent = array![1.0, 2.0, 3.0, 4.0, 5.0].into_dyn();
+        let [dx] = at.vjp([cotangent.view()]).unwrap();
+        let direction = array![0.3, -1.0, 0.7, 2.0, 5.0].into_dyn();
+        let [dy] = at.jvp([direction.view()]).unwrap();
+        assert!(((dy * &cotangent).sum() - (&dx * &direction).sum()).abs() < 1e-12, "{dx}");
         assert!(dx[3] == 1.0 && dx[1] == 4.5 && dx[4] == 4.5 && (dx[0] + dx[2] - 5.0).abs() < 1e-14, "{dx}");
         assert!(map(&operator, &[1.0, nan, 2.0]).unwrap().iter().all(|y| y.is_nan()));
     }

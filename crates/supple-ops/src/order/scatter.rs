@@ -56,3 +56,40 @@ impl<T: Real> Scatter<T> {
         scratch.indices.give(self.counts);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FAR;
+    use crate::order::{SoftRank, average_ranks};
+    use ndarray::{Array1, aview1};
+    use supple_core::{Scratch, evaluate, linearize};
+
+    #[test]
+    fn long_items_may_have_infinities() {
+        let inf = f32::INFINITY;
+        // All different, because the number of values is prime.
+        let n = FAR + 3;
+        let mut x: Vec<f32> = (0..n).map(|i| (i * 7919 % n) as f32).collect();
+        (x[5], x[100_000], x[n - 1]) = (-inf, -inf, inf);
+        for descending in [false, true] {
+            let hard = SoftRank { softness: 0.5, descending, ..SoftRank::default() };
+            let mut expected = vec![0.0; n];
+            average_ranks(&x, descending, &mut expected, &mut Scratch::default());
+            // The second time, buffers hold what the first one left.
+            for _ in 0..2 {
+                let [ranks] = evaluate(&hard, [aview1(&x).into_dyn()]).unwrap();
+                assert!(ranks.iter().eq(&expected));
+            }
+            let one_block = SoftRank { softness: 1e9, ..hard };
+            let at = linearize(&one_block, [aview1(&x).into_dyn()]).unwrap();
+            let mut dy = Array1::zeros(n);
+            dy[7] = 1e9;
+            let [dx] = at.vjp([dy.into_dyn().view()]).unwrap();
+            let (sign, share) = (if descending { -1.0 } else { 1.0 }, 1.0 / (n - 3) as f64);
+            for (i, &dx) in dx.iter().enumerate() {
+                let expected = if x[i].is_infinite() { 0.0 } else { f64::from(u8::from(i == 7)) - share };
+                assert!((f64::from(dx) - sign * expected).abs() <= 1e-6 * expected.abs(), "{i} {dx}");
+            }
+        }
+    }
+}

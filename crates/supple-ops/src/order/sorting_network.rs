@@ -276,6 +276,18 @@ mod tests {
     use supple_core::linearize;
 
     #[test]
+    fn no_gradient_rounds_below_zero() {
+        for gap in (0..60).map(|k| f32::powi(1.5, k)) {
+            let (operator, x) = (SortingNetwork::default(), array![0.0, gap].into_dyn());
+            let at = linearize(&operator, [x.view()]).unwrap();
+            for cotangent in [array![1.0, 0.0], array![0.0, 1.0]] {
+                let [dx] = at.vjp([cotangent.into_dyn().view()]).unwrap();
+                assert!(dx.iter().all(|&dx| dx >= 0.0), "{gap} {dx}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_finite_spoils_its_item_only() {
         let (inf, nan) = (f64::INFINITY, f64::NAN);
         for operator in SortingNetwork::cases() {
@@ -285,6 +297,11 @@ mod tests {
             assert!(y[0] == -inf && (y[1] - 1.0).abs() < 1e-6 && (y[2] - 2.0).abs() < 1e-6, "{y}");
             assert!(y[3] == inf && y[4] == inf, "{y}");
             let at = linearize(&operator, [aview1(&x[0]).into_dyn()]).unwrap();
+            // The two that are equal share, whatever their tangents.
+            let (cotangent, direction) = (array![1.0, 2.0, 3.0, 4.0, 5.0], array![0.3, -1.0, 0.7, 2.0, 5.0]);
+            let [dx] = at.vjp([cotangent.view().into_dyn()]).unwrap();
+            let [dy] = at.jvp([direction.view().into_dyn()]).unwrap();
+            assert!(((dy * &cotangent).sum() - (dx * &direction).sum()).abs() < 1e-12, "{operator:?}");
             let [dx] = at.vjp([array![1.0, 2.0, 3.0, 4.0, 4.0].into_dyn().view()]).unwrap();
             assert!((dx - array![3.0, 4.0, 2.0, 4.0, 1.0].into_dyn()).iter().all(|d| d.abs() < 1e-6));
             assert!(map(&operator, &x[1]).unwrap().iter().all(|y| y.is_nan()));
