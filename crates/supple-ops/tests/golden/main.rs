@@ -1,0 +1,7 @@
+//! Values and gradients of public implementations. Each file names its source and convention.
+
+mod choice;
+mod common;
+mod order;
+mod sequence;
+mod transport;
