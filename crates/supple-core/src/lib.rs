@@ -19,8 +19,10 @@ mod pullback;
 mod real;
 mod rng;
 mod scratch;
+mod segmented;
 mod shapes;
 mod signature;
+mod standardized;
 
 pub use batch::{evaluate, evaluate_each, map, reduce};
 pub use dual::Dual;
@@ -35,4 +37,6 @@ pub use params::{Domain, Field, Kind, Parameter, Params, Value};
 pub use real::{Float, Floats, Real};
 pub use rng::Stream;
 pub use scratch::{Pool, Scratch};
+pub use segmented::{Segmented, Segments};
 pub use signature::{Argument, Signature, Symbol};
+pub use standardized::Standardized;
