@@ -1,1 +1,3 @@
-//! Checks that concern the whole workspace: see `tests/`.
+//! Tests that look at several crates, and what they share.
+
+pub mod pictures;

@@ -47,7 +47,7 @@ fn steps(env: &Environment) -> Result<Vec<Step>> {
         cargo("tests", "test --workspace --no-fail-fast --tests"),
         doctests(env)?,
         cargo("documentation", "xtask docs"),
-        cargo("benches compile", "bench --workspace --no-run --bench catalogue --bench against_libtorch"),
+        cargo("benches compile", "bench --workspace --no-run --bench catalogue --bench order"),
         cargo("examples compile", "build --release --workspace --examples"),
     ];
     for name in examples()? {

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: the API documentation and the book.
+//! `cargo xtask docs`: the API documentation, and the book with its pictures.
 
 use crate::Result;
 use crate::setup::setup;
@@ -16,6 +16,8 @@ pub fn docs() -> Result {
         .env("RUSTDOCFLAGS", flags)
         .envs(&env)
         .run()?;
+    let pictures = "cargo test --quiet --workspace --test pictures -- --write docs/src/pictures";
+    Step::new("pictures", pictures).envs(&env).run()?;
     install_mdbook()?;
     Step::new("book", &format!("{MDBOOK_BIN} build docs")).run()?;
     println!("\ntarget/doc/supple/index.html\ndocs/book/index.html");

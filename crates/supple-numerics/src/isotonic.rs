@@ -8,6 +8,12 @@
 //! Blocks of equal value are pooled. Time and memory are O(n). At duals, values alone decide and the
 //! blocks' sums carry tangents.
 
+mod entropic;
+mod power;
+
+pub use entropic::{entropic_line, entropic_ranks, line_sum};
+pub use power::{Power, power_line, power_ranks};
+
 use supple_core::{Real, Scratch};
 
 /// The solution's blocks of equal value.
@@ -74,62 +80,14 @@ fn least_squares<T: Real>(
     if sums.len() == x.len() { Partition { starts, sums } } else { pool(starts, sums, join) }
 }
 
-/// Entropic regression of ranks: increasing, and on a block
-/// $\ln \sum_i e^{x_i / \varepsilon} - \ln \sum_i i$ with ranks `i` from `before + 1` on. A block's sum is
-/// $\sum_i e^{(x_i - x_\text{last}) / \varepsilon}$.
-pub fn entropic_ranks<T: Real>(
-    x: &[T],
-    before: usize,
-    softness: f64,
-    scratch: &mut Scratch<T>,
-) -> Partition<T::Acc> {
-    let softness = T::Acc::of(softness);
-    let places = |b: Block<T::Acc>| b.len * (2 * before + b.start + b.end + 1) as f64;
-    let join = |a: Block<T::Acc>, b: Block<T::Acc>| {
-        let gap = x[b.end - 1].widen() - x[a.end - 1].widen();
-        let sum = a.sum * (-gap / softness).exp();
-        (sum.as_f64() * places(b) >= b.sum.as_f64() * places(a)).then(|| sum + b.sum)
-    };
-    let (starts, sums) = singles(x.len(), scratch);
-    pool(starts, sums, join)
-}
-
-/// Entropic regression of a line against values: decreasing, and on a block
-/// $\ln \sum_i e^{-i \cdot \mathtt{step}} - \ln \sum_i e^{-x_i}$. A block's sum is
-/// $\sum_i e^{x_\text{first} - x_i}$.
-pub fn entropic_line<T: Real>(x: &[T], step: f64, scratch: &mut Scratch<T>) -> Partition<T::Acc> {
-    let join = |a: Block<T::Acc>, b: Block<T::Acc>| {
-        let gap = x[b.start].widen() - x[a.start].widen();
-        let excess = (step * a.len - gap.as_f64()).exp();
-        let [of_a, of_b] = [a, b].map(|block| line_sum(block.len, step));
-        let violated = of_a * b.sum.as_f64() * excess <= of_b * a.sum.as_f64();
-        violated.then(|| a.sum + b.sum * (-gap).exp())
-    };
-    let (starts, sums) = singles(x.len(), scratch);
-    pool(starts, sums, join)
-}
-
-/// $\sum_{i < n} e^{-i \cdot \mathtt{step}}$.
-pub fn line_sum(n: f64, step: f64) -> f64 {
-    if n == 1.0 || step == 0.0 { n } else { (-n * step).exp_m1() / (-step).exp_m1() }
-}
-
-/// A run of positions with the sum that its value needs.
+/// A run of positions with what its value needs.
 #[derive(Clone, Copy)]
-struct Block<A> {
+struct Block<S> {
     start: usize,
     end: usize,
     /// `end − start`, at hand because every comparison waits for it.
     len: f64,
-    sum: A,
-}
-
-/// Every position alone, with a sum of one.
-fn singles<T: Real>(n: usize, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T::Acc>) {
-    let (mut starts, mut sums) = (scratch.indices.empty(), scratch.wide.empty());
-    starts.extend(0..=n as u32);
-    sums.resize(n, T::Acc::one());
-    (starts, sums)
+    sum: S,
 }
 
 /// The longest runs of finite values in which each touches the next, and their sums of `x − x_first`: neighbours in
@@ -154,14 +112,27 @@ fn runs<T: Real>(x: &[T], touch: impl Fn(f64) -> bool, scratch: &mut Scratch<T>)
     (starts, sums)
 }
 
-/// Pools adjacent blocks until `join` refuses all pairs. It gives the sum of the union of two blocks whose
-/// values are in the wrong order or equal.
+/// Pools adjacent blocks until `join` refuses all pairs.
 #[inline(always)]
 fn pool<A: Real>(
     mut starts: Vec<u32>,
     mut sums: Vec<A>,
     join: impl Fn(Block<A>, Block<A>) -> Option<A>,
 ) -> Partition<A> {
+    let count = merge(&mut starts, &mut sums, join);
+    starts.truncate(count + 1);
+    sums.truncate(count);
+    Partition { starts, sums }
+}
+
+/// Pools adjacent blocks in place and returns how many are left. `join` gives the sum of the union of two
+/// blocks whose values are in the wrong order or equal.
+#[inline(always)]
+fn merge<S: Copy>(
+    starts: &mut [u32],
+    sums: &mut [S],
+    join: impl Fn(Block<S>, Block<S>) -> Option<S>,
+) -> usize {
     let block = |start: u32, end: u32, sum| {
         // By way of `u32`, whose conversion is one instruction.
         Block { start: start as usize, end: end as usize, len: (end - start).into(), sum }
@@ -180,9 +151,7 @@ fn pool<A: Real>(
         count += 1;
     }
     starts[count] = starts[sums.len()];
-    starts.truncate(count + 1);
-    sums.truncate(count);
-    Partition { starts, sums }
+    count
 }
 
 #[cfg(test)]
@@ -197,7 +166,7 @@ mod tests {
         (0..n).map(|k| sign * (0..=k).map(|i| least(i, k)).fold(f64::NEG_INFINITY, f64::max)).collect()
     }
 
-    fn check(found: &Partition<f64>, sign: f64, value: impl Fn(usize, usize) -> f64) {
+    pub(super) fn check(found: &Partition<f64>, sign: f64, value: impl Fn(usize, usize) -> f64) {
         let n = *found.starts.last().unwrap() as usize;
         let expected = minimax(n, sign, &value);
         for ends in found.starts.windows(2) {
@@ -209,7 +178,7 @@ mod tests {
         }
     }
 
-    fn samples() -> Vec<Vec<f64>> {
+    pub(super) fn samples() -> Vec<Vec<f64>> {
         let mut random = Stream::new(1, 0, 0);
         let mut samples = vec![vec![], vec![2.0], vec![1.0; 7]];
         for n in [2, 3, 5, 8, 13, 21] {
@@ -221,10 +190,6 @@ mod tests {
         samples
     }
 
-    fn log_sum_exp(x: impl Iterator<Item = f64>) -> f64 {
-        x.map(f64::exp).sum::<f64>().ln()
-    }
-
     #[test]
     fn least_squares_agrees_with_the_minimax_formula() {
         for (x, step) in samples().iter().flat_map(|x| [0.0, 0.1, 0.5, 2.0].map(|step| (x, step))) {
@@ -232,21 +197,6 @@ mod tests {
                 |i: usize, j: usize| (i..j).map(|k| x[k] - step * k as f64).sum::<f64>() / (j - i) as f64;
             check(&l2(x, step, Trend::Increasing, &mut Scratch::default()), 1.0, value);
             check(&l2(x, step, Trend::Decreasing, &mut Scratch::default()), -1.0, value);
-        }
-    }
-
-    #[test]
-    fn entropic_forms_agree_with_the_minimax_formula() {
-        for (x, softness) in samples().iter().flat_map(|x| [0.1, 1.0, 10.0].map(|s| (x, s))) {
-            let ranks = |i: usize, j: usize| {
-                log_sum_exp(x[i..j].iter().map(|x| x / softness))
-                    - ((i + 4..j + 4).sum::<usize>() as f64).ln()
-            };
-            check(&entropic_ranks(x, 3, softness, &mut Scratch::default()), 1.0, ranks);
-            let line = |i: usize, j: usize| {
-                log_sum_exp((i..j).map(|k| -(k as f64) * softness)) - log_sum_exp(x[i..j].iter().map(|x| -x))
-            };
-            check(&entropic_line(x, softness, &mut Scratch::default()), -1.0, line);
         }
     }
 
@@ -265,8 +215,6 @@ mod tests {
             let scaled: Vec<f64> = x.iter().map(|x| x * scale).collect();
             assert_eq!(l2(&scaled, 0.004 * scale, Trend::Increasing, scratch).starts, expected.starts);
         }
-        let entropic = entropic_ranks(&x, 0, 0.01, scratch);
-        assert_eq!(entropic_ranks(&shifted, 0, 0.01, scratch), entropic);
     }
 
     #[test]
@@ -274,28 +222,12 @@ mod tests {
         let (x, v) = ([0.1, 0.2, 0.4, 3.0, 3.1], [1.0, -2.0, 0.5, 0.3, 0.7]);
         let dual: Vec<_> = x.iter().zip(v).map(|(&x, v)| Dual::new(x, v)).collect();
         let shifted: Vec<f64> = x.iter().zip(v).map(|(x, v)| x + 1e-7 * v).collect();
-        let compare = |dual: Partition<Dual<f64>>, at: Partition<f64>, near: Partition<f64>| {
-            assert_eq!(dual.starts, at.starts);
-            for ((dual, at), near) in dual.sums.iter().zip(at.sums).zip(near.sums) {
-                assert!((dual.v - at).abs() < 1e-15 && (dual.d - (near - at) / 1e-7).abs() < 1e-6);
-            }
-        };
-        let (plain, wide) = (&mut Scratch::default(), &mut Scratch::default());
-        compare(
-            l2(&dual, 1.0, Trend::Increasing, wide),
-            l2(&x, 1.0, Trend::Increasing, plain),
-            l2(&shifted, 1.0, Trend::Increasing, plain),
-        );
-        compare(
-            entropic_ranks(&dual, 0, 1.0, wide),
-            entropic_ranks(&x, 0, 1.0, plain),
-            entropic_ranks(&shifted, 0, 1.0, plain),
-        );
-        compare(
-            entropic_line(&dual, 0.5, wide),
-            entropic_line(&x, 0.5, plain),
-            entropic_line(&shifted, 0.5, plain),
-        );
+        let dual = l2(&dual, 1.0, Trend::Increasing, &mut Scratch::default());
+        let [at, near] = [&x[..], &shifted].map(|x| l2(x, 1.0, Trend::Increasing, &mut Scratch::default()));
+        assert_eq!(dual.starts, at.starts);
+        for ((dual, at), near) in dual.sums.iter().zip(at.sums).zip(near.sums) {
+            assert!((dual.v - at).abs() < 1e-15 && (dual.d - (near - at) / 1e-7).abs() < 1e-6);
+        }
     }
 
     #[test]
@@ -305,8 +237,12 @@ mod tests {
         for partition in [
             l2(&x, 1.0, Trend::Increasing, scratch),
             l2(&x, 1.0, Trend::Decreasing, scratch),
-            entropic_ranks(&x, 0, 1.0, scratch),
-            entropic_line(&x, 1.0, scratch),
+            entropic_ranks(&x, 0, 1.0, scratch).0,
+            entropic_line(&x, 1.0, scratch).0,
+            power_ranks(&x, 0, 1.0, Power::Square, scratch),
+            power_ranks(&x, 0, 1.0, Power::Cube, scratch),
+            power_line(&x, 1.0, Power::Square, scratch),
+            power_line(&x, 1.0, Power::Cube, scratch),
         ] {
             assert_eq!(partition.starts.len(), partition.sums.len() + 1);
             assert_eq!(partition.starts.last(), Some(&5));

@@ -5,14 +5,21 @@
 //! | simplex $\{y \ge 0, \sum y = s\}$ | $\max(z_i - \tau, 0)$ | [`simplex`] |
 //! | capped simplex $\{0 \le y \le 1, \sum y = k\}$ | $\min(\max(z_i - \tau, 0), 1)$ | [`capped_simplex`] |
 //! | the same, in binary entropy | $1 / (1 + e^{\tau - z_i})$ | [`logistic`] |
+//! | the same, in Shannon's entropy | $\min(e^{z_i - \tau}, 1)$ | [`capped_exponential`] |
+//! | the same, in the p-norm with $r = 1 / (p - 1)$ | $\min(\max(z_i - \tau, 0), 1)^r$ | [`capped_power`] |
 //! | simplex with $s = 1$, in Tsallis's entropy of order 3/2 | $\max(z_i - \tau, 0)^2$ | [`squared_simplex`] |
+//! | the same, of order 4/3 | $\max(z_i - \tau, 0)^3$ | [`cubed_simplex`] |
 //!
 //! All are O(n) expected, on any data: the pivots of the first two are drawn at random (from a fixed seed).
 //! Thresholds carry tangents. $-\infty$ entries are never chosen; NaN must be kept out by
 //! [`largest`].
 
+mod capped;
+mod cubic;
 mod mask;
 
+pub use capped::{capped_exponential, capped_power};
+pub use cubic::cubed_simplex;
 pub use mask::{capped_simplex, logistic};
 
 use crate::elementary::sum_by;

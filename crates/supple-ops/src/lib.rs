@@ -5,9 +5,12 @@
 
 pub mod choice;
 pub mod elementwise;
+pub mod front;
 pub mod order;
 pub mod path;
 pub mod perturb;
+pub mod project;
+pub mod quantile;
 pub mod ranking;
 pub mod select;
 pub mod sequence;
@@ -15,10 +18,13 @@ pub mod transport;
 
 /// Every operator, by family.
 pub static CATALOGUE: &[&supple_core::Family] = &[
+    &front::FAMILY,
     &elementwise::FAMILY,
     &order::FAMILY,
     &select::FAMILY,
     &choice::FAMILY,
+    &quantile::FAMILY,
+    &project::FAMILY,
     &transport::FAMILY,
     &sequence::FAMILY,
     &path::FAMILY,

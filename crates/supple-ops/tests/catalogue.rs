@@ -10,7 +10,8 @@ fn operators(family: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(family);
     let text = fs::read_to_string(folder.join("mod.rs")).expect("a family has a mod.rs");
     let listed = text.lines().filter_map(|line| line.trim().split_once("::{"));
-    listed.map(|(module, _)| module.to_string()).collect()
+    let modules = listed.map(|(module, _)| module.to_string());
+    modules.filter(|module| !module.contains(' ')).collect()
 }
 
 #[test]
@@ -42,7 +43,8 @@ fn entries_tell_what_they_are() {
             "{}",
             entry.name
         );
-        assert!((entry.cases)().len() > 1, "{} is checked at its defaults only", entry.name);
+        let varied = (entry.cases)().len() > 1 || entry.fields.is_empty();
+        assert!(varied, "{} is checked at its defaults only", entry.name);
         for argument in entry.arguments {
             let known = entry.fields.iter().any(|field| field.name == *argument);
             assert!(known, "{} has no parameter {argument}", entry.name);

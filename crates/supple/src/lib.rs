@@ -3,7 +3,7 @@
 pub use supple_core::{
     Args, Contract, Domain, Dual, Entry, Error, Evaluated, Family, Fault, Field, Float, Floats, Gradient,
     Inputs, Kind, Law, Linearized, Mode, OfSizes, Operator, Options, Params, Point, Pool, Real, Residual,
-    Reversed, Sample, Scaling, Scratch, Signature, Stream, Value, choices, evaluate, evaluate_each, family,
+    Reversed, Sample, Scaling, Scratch, Segmented, Signature, Standardized, Stream, Value, choices, evaluate, evaluate_each, family,
     linearize, linearize_each, map, params, reduce,
 };
 pub use supple_ops::*;
@@ -19,13 +19,15 @@ pub use supple_ops::*;
 /// # Ok::<(), Error>(())
 /// ```
 pub mod prelude {
-    pub use crate::{Error, Fault, Inputs, Mode, evaluate, evaluate_each, linearize, linearize_each};
+    pub use crate::{
+        Error, Fault, Inputs, Mode, Segmented, Standardized, evaluate, evaluate_each, linearize, linearize_each,
+    };
 
     // A new operator is here without a line of its own. Each family has a `FAMILY`, and some have choices of
     // the same name: those are had through the family's module.
     #[allow(ambiguous_glob_reexports)]
     pub use supple_ops::{
-        choice::*, elementwise::*, order::*, path::*, perturb::*, ranking::*, select::*, sequence::*,
-        transport::*,
+        choice::*, elementwise::*, front::*, order::*, path::*, perturb::*, project::*, quantile::*,
+        ranking::*, select::*, sequence::*, transport::*,
     };
 }

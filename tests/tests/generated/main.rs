@@ -3,6 +3,8 @@
 //! As a test it compares; `cargo xtask gen` gives it the argument `--write`. It is a test and not a program of
 //! its own so that cargo builds it with the same features as all other tests, and the solvers not twice.
 
+mod blur;
+mod scaling;
 mod splice;
 mod torch_functions;
 
@@ -12,8 +14,14 @@ use std::process::ExitCode;
 use std::{env, fs};
 use supple_core::{Entry, Family};
 
-/// Documents that hold the catalogue's table between two marker lines.
-const TABLES: [&str; 2] = ["README.md", "docs/src/catalogue.md"];
+/// Documents with the names of the marker lines that a table stands between, and what writes it.
+const TABLES: [(&str, &str, fn(&[&Family]) -> String); 5] = [
+    ("README.md", "catalogue", table),
+    ("docs/src/catalogue.md", "catalogue", table),
+    ("docs/src/softness.md", "scaling", scaling::table),
+    ("docs/src/blur.md", "blur", |_| blur::tables()),
+    ("docs/src/pictures.md", "pictures", supple_tests::pictures::page),
+];
 
 fn main() -> ExitCode {
     let write = env::args().any(|argument| argument == "--write");
@@ -39,11 +47,10 @@ fn main() -> ExitCode {
 fn generate(write: bool) -> Result<Vec<String>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let all: Vec<&Family> = supple_ops::CATALOGUE.iter().copied().chain([&supple_convex::FAMILY]).collect();
-    let table = table(&all);
     let mut current = torch_functions::torch_functions(supple_ops::CATALOGUE);
-    for file in TABLES {
+    for (file, name, table) in TABLES {
         let old = fs::read_to_string(root.join(file)).map_err(|e| format!("{file}: {e}"))?;
-        let new = splice(&old, &table).map_err(|e| format!("{file}: {e}"))?;
+        let new = splice(&old, name, &table(&all)).map_err(|e| format!("{file}: {e}"))?;
         current.push((file.into(), new));
     }
     let mut stale = vec![];

@@ -1,15 +1,14 @@
 //! Puts generated text between two marker lines of a document.
 
-const BEGIN: &str = "<!-- catalogue:begin -->";
-const END: &str = "<!-- catalogue:end -->";
-
-/// `text` with `table` between the two marker lines, in place of what stood there.
-pub fn splice(text: &str, table: &str) -> Result<String, String> {
+/// `text` with `table` between the marker lines `<!-- {name}:begin -->` and `<!-- {name}:end -->`, in place of
+/// what stood there.
+pub fn splice(text: &str, name: &str, table: &str) -> Result<String, String> {
+    let [begin, end] = ["begin", "end"].map(|which| format!("<!-- {name}:{which} -->"));
     let missing = |marker: &str| format!("there is no line `{marker}`");
-    let (before, rest) = split_at_line(text, BEGIN).ok_or_else(|| missing(BEGIN))?;
-    let (_, after) = split_at_line(rest, END).ok_or_else(|| missing(END))?;
+    let (before, rest) = split_at_line(text, &begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = split_at_line(rest, &end).ok_or_else(|| missing(&end))?;
     // The blank lines keep Markdown from taking the table for a part of the HTML comment.
-    Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}\n{after}", table.trim()))
+    Ok(format!("{before}{begin}\n\n{}\n\n{end}\n{after}", table.trim()))
 }
 
 /// What stands before and after the first line that is `marker`.

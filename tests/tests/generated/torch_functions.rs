@@ -42,6 +42,7 @@ fn of_family(family: &Family) -> String {
         ("apply(", "crate::apply::apply"),
         ("or_panic(", "crate::error::{Error, or_panic}"),
         ("Inputs::", "crate::inputs::Inputs"),
+        ("mode: Mode", "supple_core::Mode"),
         ("Value::", "supple_core::{Operator, Params, Value}"),
     ];
     for (_, path) in imports.into_iter().filter(|(word, _)| body.contains(word)) {
@@ -85,6 +86,9 @@ impl<'a> Function<'a> {
         line(format_args!("///"));
         line(format_args!("/// `{signature}`; gradient: {}; operator: [`{operator}`].", gradient.name()));
         self.fields.iter().for_each(|f| line(format_args!("/// * `{}`: {}", f.name, sentence(f.doc))));
+        if self.has_mode() {
+            line(format_args!("/// * `mode`: Soft, hard, or the hard value with the soft gradient."));
+        }
         line(format_args!("///"));
         line(format_args!("/// {}", sentence(paper)));
         line(format_args!("///\n/// # Panics\n/// Where [`f_{name}`] returns an error."));
@@ -121,8 +125,14 @@ impl<'a> Function<'a> {
             body += &format!("    operator.set({operator}::NAME, \"{name}\", {value})?;\n");
         }
         let mut inputs = format!("[{}]", self.inputs().join(", "));
+        if self.has_dim() || self.has_mode() {
+            inputs = format!("Inputs::from({inputs})");
+        }
         if self.has_dim() {
-            inputs = format!("Inputs::from({inputs}).dim(dim)");
+            inputs += ".dim(dim)";
+        }
+        if self.has_mode() {
+            inputs += ".mode(mode)";
         }
         let outputs = self.outputs();
         body += &format!("    let [{}] = apply(&operator, {inputs})?;\n", outputs.join(", "));
@@ -137,7 +147,14 @@ impl<'a> Function<'a> {
         let inputs = self.inputs().into_iter().map(|name| (name, "&Tensor"));
         let dim = self.has_dim().then_some(("dim", "i64"));
         let fields = self.fields.iter().map(|field| (field.name, rust_type(field.kind)));
-        inputs.chain(dim).chain(fields).collect()
+        let mode = self.has_mode().then_some(("mode", "Mode"));
+        inputs.chain(dim).chain(fields).chain(mode).collect()
+    }
+
+    /// Whether the caller picks the soft, the hard or the straight-through form: of front operators, which are
+    /// there to be compared.
+    fn has_mode(&self) -> bool {
+        self.family == "front"
     }
 
     /// All inputs in the order of the signature.

@@ -2,55 +2,87 @@
 
 use super::keep;
 use crate::elementary::{exp_slice, sum_by};
+use multiversion::multiversion;
 use supple_core::{Float, Floats, Real, Stream};
 
 /// τ with `Σ min(max(z[i] − τ, 0), 1) = k`, for `1 <= k < n`.
 ///
 /// `z` is to be centred so that its k-th largest entry is 0; `next <= 0` is the one after:
-/// see [`kth_largest`](super::kth_largest). They enclose τ in `[−1, next]`. Newton's method on the
-/// piecewise linear sum, kept in that bracket, ends at the right piece after a few passes; where it does not,
-/// random pivots among the `2n` points `z[i]` and `z[i] − 1` halve what is left, so that no data make
-/// it quadratic.
+/// see [`kth_largest`](super::kth_largest). They enclose τ in `[−1, next]`, which decides most entries.
+/// Newton's method on the piecewise linear sum of the others, kept in that bracket, ends at the right piece
+/// after a few passes; where it does not, random pivots among the points `z[i]` and `z[i] − 1` halve what is
+/// left, so that no data make it quadratic.
 /// Where the sum is flat (a hard choice), any τ of the piece is returned.
 pub fn capped_simplex<T: Real>(z: &[T], k: usize, next: f64, undecided: &mut Vec<T::Acc>) -> T::Acc {
     let mut bracket = Bracket { low: -1.0, high: next.max(-1.0) };
+    let lacking = k as f64 - split(z, bracket, undecided);
     let mut tau = bracket.middle();
     let mut last = None;
     for _ in 0..16 {
-        let piece = Piece::at(z, tau);
-        let excess = piece.sum - k as f64;
+        let piece = Piece::at(undecided, tau);
+        let excess = piece.sum - lacking;
         let counts = (piece.inside, piece.full);
         if last == Some(counts) || piece.inside == 0 && excess == 0.0 {
-            return on_piece(z, k, tau, piece);
+            return on_piece(undecided, lacking, tau, piece);
         }
         bracket.narrow(tau, excess > 0.0);
+        if excess > 0.0 && 4 * (piece.inside + piece.full) < 3 * undecided.len() {
+            // What is not above this τ is not above the right one.
+            keep(undecided, 0, |c| c.as_f64() > tau);
+        }
         let newton = tau + excess / piece.inside as f64;
+        if newton == tau {
+            return on_piece(undecided, lacking, tau, piece);
+        }
         let inside = bracket.holds(newton);
         // Counts that a Newton step leaves as they are say that it stayed on its piece, and was exact.
         last = inside.then_some(counts);
         tau = if inside { newton } else { bracket.middle() };
     }
     let tau = by_pivots(z, k, bracket, undecided);
-    on_piece(z, k, tau, Piece::at(z, tau))
+    split(z, Bracket { low: -1.0, high: next.max(-1.0) }, undecided);
+    let piece = Piece::at(undecided, tau);
+    on_piece(undecided, lacking, tau, piece)
+}
+
+/// Collects the entries that are strictly between 0 and 1 for some τ of the bracket, and counts those at 1
+/// for all.
+pub(super) fn split<T: Real>(z: &[T], bracket: Bracket, undecided: &mut Vec<T::Acc>) -> f64 {
+    let (low, sure) = (bracket.low, bracket.high + 1.0);
+    let (low_value, sure_value) = (T::Value::of(low), T::Value::of(sure));
+    undecided.clear();
+    for row in z.chunks(16) {
+        let above = row.iter().fold(0, |count, z| count + (z.value() > low_value) as usize);
+        if above > 0 {
+            let before = undecided.len();
+            undecided.extend(row.iter().map(|z| z.widen()));
+            let below = row.iter().fold(0, |count, z| count + (z.value() < sure_value) as usize);
+            if above + below < 2 * row.len() {
+                keep(undecided, before, |c| (c.as_f64() > low) & (c.as_f64() < sure));
+            }
+        }
+    }
+    let full = |z: &&T| z.as_f64() >= sure;
+    z.iter().filter(full).count() as f64
 }
 
 /// An interval that holds the threshold.
 #[derive(Clone, Copy)]
-struct Bracket {
-    low: f64,
-    high: f64,
+pub(super) struct Bracket {
+    pub low: f64,
+    pub high: f64,
 }
 
 impl Bracket {
-    fn middle(self) -> f64 {
+    pub fn middle(self) -> f64 {
         0.5 * (self.low + self.high)
     }
 
-    fn holds(self, tau: f64) -> bool {
+    pub fn holds(self, tau: f64) -> bool {
         self.low < tau && tau < self.high
     }
 
-    fn narrow(&mut self, tau: f64, threshold_is_above: bool) {
+    pub fn narrow(&mut self, tau: f64, threshold_is_above: bool) {
         *(if threshold_is_above { &mut self.low } else { &mut self.high }) = tau;
     }
 }
@@ -63,16 +95,36 @@ struct Piece {
 }
 
 impl Piece {
-    fn at<T: Real>(z: &[T], tau: f64) -> Self {
-        let sum = sum_by(z, z, |z, _| {
-            let y = z.as_f64() - tau;
-            let y = if y > 0.0 { y } else { 0.0 };
-            if y < 1.0 { y } else { 1.0 }
-        });
-        let inside = z.iter().filter(|z| is_inside(z.as_f64() - tau)).count();
-        let full = z.iter().filter(|z| z.as_f64() - tau >= 1.0).count();
-        Self { sum, inside, full }
+    fn at<A: Real>(z: &mut [A], tau: f64) -> Self {
+        let [sum, positive, full] = match A::floats(z) {
+            Floats::F64(z) => piece_f64(z, tau),
+            _ => piece(z, tau),
+        };
+        Self { sum, inside: (positive - full) as usize, full: full as usize }
     }
+}
+
+/// The sum of the clamped entries, the number of those above 0 and of those at 1.
+#[inline(always)]
+fn piece<A: Real>(z: &[A], tau: f64) -> [f64; 3] {
+    const LANES: usize = 8;
+    let (mut sums, mut positive, mut full) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for row in z.chunks(LANES) {
+        let mut y = [0.0; LANES];
+        y.iter_mut().zip(row).for_each(|(y, z)| *y = z.as_f64() - tau);
+        for i in 0..LANES {
+            let above = if y[i] > 0.0 { y[i] } else { 0.0 };
+            sums[i] += if above < 1.0 { above } else { 1.0 };
+            positive[i] += if y[i] > 0.0 { 1.0 } else { 0.0 };
+            full[i] += if y[i] >= 1.0 { 1.0 } else { 0.0 };
+        }
+    }
+    [sums, positive, full].map(|lanes| lanes.into_iter().sum())
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn piece_f64(z: &[f64], tau: f64) -> [f64; 3] {
+    piece(z, tau)
 }
 
 #[inline]
@@ -81,13 +133,12 @@ fn is_inside(y: f64) -> bool {
 }
 
 /// The threshold in closed form, with its tangent, given one on the same linear piece.
-fn on_piece<T: Real>(z: &[T], k: usize, tau: f64, Piece { inside, full, .. }: Piece) -> T::Acc {
+fn on_piece<A: Real>(z: &[A], lacking: f64, tau: f64, Piece { inside, full, .. }: Piece) -> A {
     if inside == 0 {
-        return T::Acc::of(tau);
+        return A::of(tau);
     }
-    let zero = T::Acc::zero();
-    let sum = sum_by(z, z, |z, _| if is_inside(z.as_f64() - tau) { z.widen() } else { zero });
-    (sum + T::Acc::of(full as f64 - k as f64)) / T::Acc::of(inside as f64)
+    let sum = sum_by(z, z, |z, _| if is_inside(z.as_f64() - tau) { z } else { A::zero() });
+    (sum + A::of(full as f64 - lacking)) / A::of(inside as f64)
 }
 
 fn by_pivots<T: Real>(z: &[T], k: usize, mut bracket: Bracket, undecided: &mut Vec<T::Acc>) -> f64 {

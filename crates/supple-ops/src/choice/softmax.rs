@@ -84,8 +84,8 @@ pub(super) fn centred<T: Real>(x: &[T], softness: f64, z: &mut [T]) -> bool {
 }
 
 /// Writes one at the first largest entry of `x` into zeros, or NaN where it is not finite.
-pub(super) fn one_hot<T: Float>(x: &[T], p: &mut [T]) {
-    let top = largest(x);
+pub(super) fn one_hot<X: Real, T: Float>(x: &[X], p: &mut [T]) {
+    let top = X::constant(largest(x));
     if !top.is_finite() {
         return p.fill(T::nan());
     }

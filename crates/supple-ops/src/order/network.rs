@@ -21,18 +21,42 @@ impl Network {
     /// −∞ lay there: all runs ascend, so it would stay. The form with runs that alternate between ascending
     /// and descending has the same outputs if nothing is left out; if something is, it need not sort
     /// (n = 22).
-    pub(super) fn layers(self, n: usize) -> Vec<Layer> {
-        match self {
-            Self::OddEven => {
-                let layer = |first: usize| first..first + n.saturating_sub(first) / 2 * 2;
-                (0..n).map(|l| Layer { wires: layer(l % 2), half: 1, mirrored: false }).collect()
+    pub(super) fn layers(self, n: usize) -> impl DoubleEndedIterator<Item = Layer> {
+        let (depth, doublings) = match self {
+            Self::OddEven => (n, 0),
+            Self::Bitonic => (0, n.next_power_of_two().ilog2()),
+        };
+        let neighbours = move |l: usize| {
+            let first = l % 2;
+            Layer { wires: first..first + n.saturating_sub(first) / 2 * 2, log_half: 0, mirrored: false }
+        };
+        let layer = move |log_half, mirrored| Layer { wires: 0..n, log_half, mirrored };
+        let merge = move |run| (0..=run).rev().map(move |half| layer(half, half == run && half > 0));
+        (0..depth).map(neighbours).chain((0..doublings).flat_map(merge))
+    }
+
+    /// The layers in order or in reverse, each with the numbers of its comparators.
+    pub(super) fn for_each_layer(self, n: usize, reversed: bool, mut visit: impl FnMut(Layer, Range<usize>)) {
+        if reversed {
+            let mut end = self.size(n);
+            for layer in self.layers(n).rev() {
+                let start = end - layer.len();
+                visit(layer, start..end);
+                end = start;
             }
-            Self::Bitonic => {
-                let layer = |half, mirrored| Layer { wires: 0..n, half: 1usize << half, mirrored };
-                let merge = |run| (0..=run).rev().map(move |half| layer(half, half == run && half > 0));
-                (0..n.next_power_of_two().ilog2()).flat_map(merge).collect()
+        } else {
+            let mut start = 0;
+            for layer in self.layers(n) {
+                let end = start + layer.len();
+                visit(layer, start..end);
+                start = end;
             }
         }
+    }
+
+    /// The number of comparators.
+    pub(crate) fn size(self, n: usize) -> usize {
+        self.layers(n).map(|layer| layer.len()).sum()
     }
 
     /// The comparators one by one, with the wires that are left out in place. For oracles.
@@ -62,8 +86,8 @@ impl Network {
 pub(super) struct Layer {
     /// What the blocks cover. The last ends where this ends; the first may be short, at its front.
     wires: Range<usize>,
-    /// Half the length of a block.
-    half: usize,
+    /// Half the length of a block, as a power of two.
+    log_half: u32,
     /// Whether the upper halves are taken backwards.
     mirrored: bool,
 }
@@ -71,8 +95,28 @@ pub(super) struct Layer {
 impl Layer {
     /// The number of comparators.
     pub fn len(&self) -> usize {
-        let (blocks, short) = (self.wires.len() / (2 * self.half), self.wires.len() % (2 * self.half));
-        blocks * self.half + short.saturating_sub(self.half)
+        let (half, short) = (1 << self.log_half, self.short());
+        (self.wires.len() - short) / 2 + short.saturating_sub(half)
+    }
+
+    /// The length of the block that may be short.
+    fn short(&self) -> usize {
+        self.wires.len() & ((2 << self.log_half) - 1)
+    }
+
+    /// Calls with each comparator's number and its two elements.
+    #[inline(always)]
+    pub fn for_each_pair<E>(&self, x: &mut [E], mut visit: impl FnMut(usize, &mut E, &mut E)) {
+        let (half, mut number) = (1 << self.log_half, 0);
+        let (short, blocks) = x[self.wires.clone()].split_at_mut(self.short());
+        for block in std::iter::once(short).chain(blocks.chunks_exact_mut(2 * half)) {
+            let pairs = block.len().saturating_sub(half);
+            let (lower, upper) = block.split_at_mut(self.upper(block.len(), pairs).start);
+            for (k, a) in lower[..pairs].iter_mut().enumerate() {
+                visit(number + k, a, &mut upper[if self.mirrored { pairs - 1 - k } else { k }]);
+            }
+            number += pairs;
+        }
     }
 
     /// Copies the first wires of the comparators to `a` and the second to `b`.
@@ -113,9 +157,8 @@ impl Layer {
         b: &mut [T],
         visit: impl Fn(&mut [T], &mut [T], &mut [T]),
     ) {
-        let (half, block) = (self.half, 2 * self.half);
-        let x = &mut x[self.wires.clone()];
-        let (short, x) = x.split_at_mut(x.len() % block);
+        let half = 1 << self.log_half;
+        let (short, x) = x[self.wires.clone()].split_at_mut(self.short());
         let pairs = short.len().saturating_sub(half);
         let ((a_short, a), (b_short, b)) = (a.split_at_mut(pairs), b.split_at_mut(pairs));
         visit(short, a_short, b_short);
@@ -125,7 +168,7 @@ impl Layer {
             4 => for_each_of::<T, 4, 8>(x, a, b, visit),
             _ => {
                 let halves = a.chunks_exact_mut(half).zip(b.chunks_exact_mut(half));
-                x.chunks_exact_mut(block).zip(halves).for_each(|(x, (a, b))| visit(x, a, b));
+                x.chunks_exact_mut(2 * half).zip(halves).for_each(|(x, (a, b))| visit(x, a, b));
             }
         }
     }

@@ -1,45 +1,32 @@
 //! The rows of NeuralSort, on sorted values.
 //!
-//! With $z$ ascending, $c_i = 2 i - n - 1$ and $b_j = \sum_k \lvert z_j - z_k \rvert$, row $i$ is the softmax
-//! of $(c_i z_j - b_j) / \varepsilon$ over $j$. As $b_{j+1} - b_j = (2 j - n)(z_{j+1} - z_j)$, the scores rise
-//! up to $j = i$ and fall from there: the largest is known, and those that matter lie side by side.
+//! With $z$ ascending, $c_i = 2 i - n - 1$ and $b_j = \sum_k \lvert z_j - z_k \rvert$, row $i$ has the scores
+//! $(c_i z_j - b_j) / \varepsilon$ at $j$. As $b_{j+1} - b_j = (2 j - n)(z_{j+1} - z_j)$, they rise up to
+//! $j = i$ and fall from there.
 
 use super::permutahedron::finite;
+use super::rows::{Projection, Pulled, Scores};
 use std::ops::Range;
 use supple_core::{Real, Scratch};
-use supple_numerics::elementary::exp_sum;
 
 /// The finite ones among sorted values, in the accumulator's precision.
-pub(super) struct Rows<A> {
+pub(crate) struct NeuralRows<A> {
     /// Their places among all values.
-    pub finite: Range<usize>,
+    finite: Range<usize>,
     /// The values less `centre`.
     pub z: Vec<A>,
     /// One of the values, as a constant.
     pub centre: A,
     /// One over the softness.
-    pub rate: A,
+    rate: A,
     /// `b`, up to a constant.
     distances: Vec<A>,
     /// The length with infinite values.
     n: usize,
 }
 
-/// A row without the entries that are negligible.
-pub(super) struct Row<'a, A> {
-    /// Its number among the rows of finite values.
-    pub number: usize,
-    /// Which finite values it has entries for.
-    pub places: Range<usize>,
-    /// The entries times `sum`.
-    pub weights: &'a [A],
-    /// What makes them sum to one.
-    pub sum: A,
-}
-
-impl<A: Real<Acc = A>> Rows<A> {
-    /// From values in ascending order, none of them NaN.
-    pub fn new<T: Real<Acc = A>>(sorted: &[T], softness: f64, scratch: &mut Scratch<T>) -> Self {
+impl<A: Real<Acc = A>> Scores<A> for NeuralRows<A> {
+    fn new<T: Real<Acc = A>>(sorted: &[T], softness: f64, scratch: &mut Scratch<T>) -> Self {
         let finite = finite(sorted);
         let values = &sorted[finite.clone()];
         let centre = values.get(values.len() / 2).map_or(T::zero(), |z| T::constant(z.value())).widen();
@@ -51,15 +38,48 @@ impl<A: Real<Acc = A>> Rows<A> {
         rows
     }
 
-    /// Gives the room back.
-    pub fn give<T: Real<Acc = A>>(self, scratch: &mut Scratch<T>) {
+    fn give<T: Real<Acc = A>>(self, scratch: &mut Scratch<T>) {
         scratch.wide.give(self.z);
         scratch.wide.give(self.distances);
     }
 
+    fn finite(&self) -> Range<usize> {
+        self.finite.clone()
+    }
+
+    fn gap(&self, row: usize, place: usize) -> A {
+        (self.score(row, place) - self.score(row, row)) * self.rate
+    }
+
+    fn gaps(&self, row: usize, places: Range<usize>, into: &mut Vec<A>) {
+        let (slope, top) = (self.slope(row), self.score(row, row));
+        let pairs = self.z[places.clone()].iter().zip(&self.distances[places]);
+        into.extend(pairs.map(|(&z, &b)| (slope * z - b - top) * self.rate));
+    }
+
+    fn pull(&self, row: usize, places: Range<usize>, changes: &[A], sums: &mut Pulled<A>) {
+        let slope = self.slope(row);
+        let to = sums.z[places.clone()].iter_mut().zip(&mut sums.b[places]);
+        for ((z, b), &change) in to.zip(changes) {
+            *z += slope * change;
+            *b += change;
+        }
+    }
+
+    fn finish(&self, sums: &mut Pulled<A>) {
+        self.subtract_adjoint(&sums.b, &mut sums.z);
+        sums.z.iter_mut().for_each(|z| *z *= self.rate);
+    }
+}
+
+impl<A: Real<Acc = A>> NeuralRows<A> {
     /// `c` of a row.
-    pub fn slope(&self, number: usize) -> A {
-        A::of(2.0 * (self.finite.start + number) as f64 + 1.0 - self.n as f64)
+    fn slope(&self, row: usize) -> A {
+        A::of(2.0 * (self.finite.start + row) as f64 + 1.0 - self.n as f64)
+    }
+
+    fn score(&self, row: usize, place: usize) -> A {
+        self.slope(row) * self.z[place] - self.distances[place]
     }
 
     /// How many values lie below less how many above those at `places`, which are all of their value.
@@ -87,7 +107,7 @@ impl<A: Real<Acc = A>> Rows<A> {
     }
 
     /// Takes away from `dz` what changes of the distances by `db` come from: the adjoint of `b(z)`.
-    pub fn subtract_adjoint(&self, db: &[A], dz: &mut [A]) {
+    fn subtract_adjoint(&self, db: &[A], dz: &mut [A]) {
         let (mut start, mut below, mut above) = (0, A::zero(), db.iter().copied().sum::<A>());
         for ties in self.z.chunk_by(|a, b| a == b) {
             let places = start..start + ties.len();
@@ -101,50 +121,15 @@ impl<A: Real<Acc = A>> Rows<A> {
             start = places.end;
         }
     }
-
-    /// Visits the rows in order. Entries less than `exp(−window)` times the largest are left out.
-    pub fn for_each<T: Real<Acc = A>>(
-        &self,
-        window: f64,
-        scratch: &mut Scratch<T>,
-        mut visit: impl FnMut(Row<'_, A>),
-    ) {
-        let mut weights = scratch.wide.empty();
-        let mut places = 0..0;
-        for number in 0..self.z.len() {
-            let slope = self.slope(number);
-            let score = |z: A, b: A| slope * z - b;
-            let top = score(self.z[number], self.distances[number]);
-            let below = |z: A, b: A| (score(z, b) - top) * self.rate;
-            let left_out = |j: usize| below(self.z[j], self.distances[j]) < A::of(-window);
-            // From row to row, both ends can only move up.
-            while places.start < number && left_out(places.start) {
-                places.start += 1;
-            }
-            places.end = places.end.max(number + 1);
-            while places.end < self.z.len() && !left_out(places.end) {
-                places.end += 1;
-            }
-            weights.clear();
-            let pairs = self.z[places.clone()].iter().zip(&self.distances[places.clone()]);
-            weights.extend(pairs.map(|(&z, &b)| below(z, b)));
-            let sum = exp_sum(&mut weights, A::zero());
-            visit(Row { number, places: places.clone(), weights: &weights, sum });
-        }
-        scratch.wide.give(weights);
-    }
 }
 
 /// The matrix as the paper has it, its rows reversed for ascending order. For oracles.
-pub(super) fn naive(x: &[f64], softness: f64, descending: bool) -> Vec<Vec<f64>> {
+pub(crate) fn naive(x: &[f64], softness: f64, descending: bool, projection: Projection) -> Vec<Vec<f64>> {
     let n = x.len() as f64;
     let row = |i: usize| {
         let distance = |x_j: f64| x.iter().map(|x_k| (x_j - x_k).abs()).sum::<f64>();
         let score = |&x_j: &f64| ((n + 1.0 - 2.0 * i as f64) * x_j - distance(x_j)) / softness;
-        let scores: Vec<f64> = x.iter().map(score).collect();
-        let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = scores.iter().map(|s| (s - top).exp()).sum();
-        scores.iter().map(|s| (s - top).exp() / sum).collect()
+        projection.naive(&x.iter().map(score).collect::<Vec<f64>>())
     };
     let mut rows: Vec<Vec<f64>> = (1..=x.len()).map(row).collect();
     if !descending {

@@ -21,8 +21,9 @@
 //! Paper: Grover, Wang, Zweig, Ermon, *Stochastic optimization of sorting networks via continuous
 //! relaxations*, ICLR 2019, <https://arxiv.org/abs/1903.08850>.
 
-use super::neural_rows::{Rows, naive};
-use super::permutahedron::{check_length, sort, sorted, spoilt};
+use super::neural_rows::{NeuralRows, naive};
+use super::permutahedron::{arranged, check_length, sort, sorted, spoilt};
+use super::rows::{Projection, Pulled, Scores, for_each_row, infinite};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
@@ -80,13 +81,14 @@ impl Operator for NeuralSort {
             y.fill(T::nan());
             scratch.indices.give(order);
         } else {
-            let rows = Rows::new(&z, self.softness, scratch);
-            let finite = &mut y[rows.finite.clone()];
-            rows.for_each(WINDOW, scratch, |row| {
+            let rows = NeuralRows::new(&z, self.softness, scratch);
+            let finite = rows.finite();
+            let outputs = &mut y[finite.clone()];
+            for_each_row(&rows, z.len(), Projection::Softmax, WINDOW, scratch, |row| {
                 let mean = dot(row.weights, &rows.z[row.places]) / row.sum;
-                finite[row.number] = T::narrow(rows.centre + mean);
+                outputs[row.number] = T::narrow(rows.centre + mean);
             });
-            for infinite in [0..rows.finite.start, rows.finite.end..z.len()] {
+            for infinite in infinite(&finite, z.len()) {
                 let share = T::sum_wide(z[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
                 y[infinite].fill(share);
             }
@@ -109,35 +111,35 @@ impl Operator for NeuralSort {
         if order.len() < dx.len() {
             return dx.fill(T::nan());
         }
-        let mut sorted = scratch.reals.empty();
-        sorted.extend(order.iter().map(|&place| self.signed(at.x[0][place as usize])));
-        let rows = Rows::new(&sorted, self.softness, scratch);
+        let sorted = arranged(at.x[0], self.descending, order, scratch);
+        let rows = NeuralRows::new(&sorted, self.softness, scratch);
         scratch.reals.give(sorted);
-        let [mut dz, mut db] = [(); 2].map(|()| scratch.wide.zeros(rows.z.len()));
-        let finite = rows.finite.clone();
-        rows.for_each(WINDOW, scratch, |row| {
+        let (finite, n) = (rows.finite(), rows.z.len());
+        let mut sums = Pulled { z: scratch.wide.zeros(n), b: scratch.wide.zeros(n) };
+        let (mut dz, mut changes) = (scratch.wide.zeros(n), scratch.wide.stale(n));
+        for_each_row(&rows, n, Projection::Softmax, WINDOW, scratch, |row| {
             let z = &rows.z[row.places.clone()];
             let mean = dot(row.weights, z) / row.sum;
-            let (share, slope) = (dy[finite.start + row.number].widen() / row.sum, rows.slope(row.number));
-            let changes = dz[row.places.clone()].iter_mut().zip(&mut db[row.places]);
-            for (((dz, db), &weight), &z) in changes.zip(row.weights).zip(z) {
+            let share = dy[finite.start + row.number].widen() / row.sum;
+            let changes = &mut changes[..z.len()];
+            let each = dz[row.places.clone()].iter_mut().zip(&mut *changes);
+            for (((dz, change), &weight), &z) in each.zip(row.weights).zip(z) {
                 let to_value = share * weight;
-                let to_score = to_value * (z - mean) * rows.rate;
-                *dz += to_value + slope * to_score;
-                *db += to_score;
+                *dz += to_value;
+                *change = to_value * (z - mean);
             }
+            rows.pull(row.number, row.places, changes, &mut sums);
         });
-        rows.subtract_adjoint(&db, &mut dz);
-        for (&place, &dz) in order[finite.clone()].iter().zip(&dz) {
-            dx[place as usize] = T::narrow(dz);
+        rows.finish(&mut sums);
+        for ((&place, &dz), &by_score) in order[finite.clone()].iter().zip(&dz).zip(&sums.z) {
+            dx[place as usize] = T::narrow(dz + by_score);
         }
-        for infinite in [0..finite.start, finite.end..order.len()] {
+        for infinite in infinite(&finite, order.len()) {
             let share = T::sum_wide(dy[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
             order[infinite].iter().for_each(|&place| dx[place as usize] = share);
         }
         rows.give(scratch);
-        scratch.wide.give(dz);
-        scratch.wide.give(db);
+        [dz, changes, sums.z, sums.b].into_iter().for_each(|buffer| scratch.wide.give(buffer));
     }
 
     fn hard<T: Float>(
@@ -176,7 +178,7 @@ impl Contract for NeuralSort {
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
-        let rows = naive(at.x[0], self.softness, self.descending);
+        let rows = naive(at.x[0], self.softness, self.descending, Projection::Softmax);
         Some([rows.iter().map(|row| row.iter().zip(at.x[0]).map(|(p, x)| p * x).sum()).collect()])
     }
 }
@@ -229,7 +231,7 @@ mod tests {
         for softness in [1e-3, 0.1, 3.0] {
             let operator = NeuralSort { softness, descending: false };
             let at = linearize(&operator, [x.view()]).unwrap();
-            let expected = naive(x.as_slice().unwrap(), softness, false);
+            let expected = naive(x.as_slice().unwrap(), softness, false, Projection::Softmax);
             for (&y, row) in at.outputs()[0].iter().zip(&expected) {
                 let expected: f64 = row.iter().zip(&x).map(|(p, x)| p * x).sum();
                 assert!((y - expected).abs() < 1e-11, "softness {softness}: {y} for {expected}");

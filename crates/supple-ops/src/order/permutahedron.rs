@@ -3,6 +3,7 @@
 use std::ops::Range;
 use supple_core::{Error, Real, Scratch, choices};
 use supple_numerics::argsort::argsort;
+use supple_numerics::isotonic::Power;
 
 choices! {
     /// What a projection minimises.
@@ -12,6 +13,30 @@ choices! {
         L2 = "l2",
         /// Kullback-Leibler divergence: smooth inside each block.
         Entropic = "entropic",
+        /// The power 3/2: entries come into play smoothly at zero.
+        ThreeHalves = "p3/2",
+        /// The power 4/3: smoother still.
+        FourThirds = "p4/3",
+    }
+}
+
+/// How the projection is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    L2,
+    Entropic,
+    /// A p-norm other than 2, by the power that its entries have.
+    Norm(Power),
+}
+
+impl Regularization {
+    pub(super) fn form(self) -> Form {
+        match self {
+            Self::L2 => Form::L2,
+            Self::Entropic => Form::Entropic,
+            Self::ThreeHalves => Form::Norm(Power::Square),
+            Self::FourThirds => Form::Norm(Power::Cube),
+        }
     }
 }
 
@@ -103,7 +128,7 @@ pub(super) fn real(n: usize) -> f64 {
 }
 
 /// Positions are `u32`.
-pub(super) fn check_length(operator: &str, sizes: &[usize]) -> Result<(), Error> {
+pub(crate) fn check_length(operator: &str, sizes: &[usize]) -> Result<(), Error> {
     match sizes.first() {
         Some(&n) if u32::try_from(n).is_err() => Err(Error::argument(operator, "n", "at most 2³² − 1", n)),
         _ => Ok(()),
@@ -153,4 +178,16 @@ pub(super) fn minimax(n: usize, value: impl Fn(Range<usize>) -> f64) -> Vec<f64>
 pub(super) fn log_sum_exp(x: &[f64]) -> f64 {
     let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     top + x.iter().map(|x| (x - top).exp()).sum::<f64>().ln()
+}
+
+/// The v with `Σ P(z − v) = total`, by bisection. For oracles.
+pub(super) fn power_value(power: Power, z: &[f64], total: f64) -> f64 {
+    let reach = 1.0 + total.abs() + z.iter().fold(0.0, |a: f64, z| a.max(z.abs()));
+    let (mut low, mut high) = (-reach, reach);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        let sum: f64 = z.iter().map(|z| power.of(z - middle)).sum();
+        if sum >= total { low = middle } else { high = middle }
+    }
+    low
 }

@@ -6,30 +6,42 @@
 //! \qquad\text{or}\qquad
 //! r(x) = \operatorname*{argmin}_{p \in \mathcal P(\rho)} \operatorname{KL}(p, e^{x / \varepsilon}), $$
 //!
-//! `"l2"` and `"entropic"`. Ranks count from 1 and ascend; descending ranks are $r(-x)$.
+//! `"l2"` and `"entropic"`, or with p = 3/2 or 4/3 (`"p3/2"`, `"p4/3"`)
+//!
+//! $$ r(x) = \operatorname*{argmax}_{y \in \mathcal P(\rho)} \langle y, x / \varepsilon \rangle -
+//! \tfrac1p \sum_i |y_i|^p . $$
+//!
+//! Ranks count from 1 and ascend; descending ranks are $r(-x)$.
 //!
 //! On the sorted values, this is an isotonic regression, and its blocks $B$ of neighbouring positions give
 //!
-//! $$ r_i = \frac{x_i - \bar x_B}{\varepsilon} + \bar \rho_B \qquad\text{or}\qquad
-//! r_i = \frac{e^{x_i / \varepsilon}}{\sum_{j \in B} e^{x_j / \varepsilon}} \sum_{j \in B} \rho_j. $$
+//! $$ r_i = \frac{x_i - \bar x_B}{\varepsilon} + \bar \rho_B, \qquad
+//! r_i = \frac{e^{x_i / \varepsilon}}{\sum_{j \in B} e^{x_j / \varepsilon}} \sum_{j \in B} \rho_j
+//! \qquad\text{or}\qquad r_i = (x_i / \varepsilon - v_B)^{q - 1} $$
 //!
-//! * Softness: the unit of `x`; the paper's ε. L2 ranks of values that are ε or more apart are hard.
+//! with $1/p + 1/q = 1$ (a square and a cube) and the $v_B$ at which ranks sum to $\sum_{j \in B} \rho_j$.
+//!
+//! * Softness: the unit of `x`; the paper's ε. Ranks of values that are ε or more apart are hard.
 //! * Hard limit: ranks in which equal values share the mean of their places (`average` in SciPy).
-//! * Gradient: that of the blocks. Where two blocks just touch (a kink), they count as one.
-//!   The second derivative of the L2 form is zero almost everywhere.
-//! * ±∞ ranks first or last; equal infinities share. A NaN makes its whole item NaN.
+//! * Gradient: that of the blocks. Where two blocks just touch (a kink), they count as one. The second
+//!   derivative of the L2 form is zero almost everywhere.
+//! * ±∞ ranks first or last; equal infinities share, and their gradient is zero. Finite values have the ranks
+//!   between. A NaN makes its whole item NaN.
 //! * Cost: O(n log n) for short items, O(n) for long ones by radix sort; backward O(n), without random
 //!   access but for one sum for each block.
 //! * Precision: ranks are right to the last place of the type at any scale and length; an `f32` near 10⁶
 //!   has steps of 0.06.
 //!
-//! Paper: Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
-//! <https://arxiv.org/abs/2002.08871>.
+//! Papers: Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
+//! <https://arxiv.org/abs/2002.08871>; for p-norms Sander, Puigcerver, Djolonga, Peyré, Blondel, *Fast,
+//! differentiable and sparse top-k: a convex analysis perspective*, ICML 2023,
+//! <https://arxiv.org/abs/2302.01425>.
 
+use super::p_norm;
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
-    average_ranks, block_means, blocks, check_length, finite, for_each_position, log_sum_exp, middle,
-    minimax, real, sorted, spoilt,
+    Form, average_ranks, block_means, blocks, check_length, finite, for_each_position, log_sum_exp, middle,
+    minimax, power_value, real, sorted, spoilt,
 };
 use super::scatter::Scatter;
 use ndarray::{Array, ArrayView, Dimension};
@@ -54,18 +66,21 @@ params! {
 
 /// The partition, told from the side of `x`: what lets the backward pass read in order.
 #[derive(Debug, Default)]
-pub struct Saved {
+pub struct Saved<A> {
     /// For each element, the number of its block; 0 for elements that are alone, whose rank is constant.
-    block: Vec<u32>,
-    /// The weight of each block: its length, or the sum of its ranks. Empty for an item with a NaN.
-    weights: Vec<f64>,
+    pub(super) block: Vec<u32>,
+    /// The weight of each block: its length, the sum of its ranks, or 1 in a p-norm. Empty for an item with a
+    /// NaN.
+    pub(super) weights: Vec<f64>,
+    /// In a p-norm, the first value of each block, and its distance from that of the block over ε.
+    pub(super) anchors: Vec<[A; 2]>,
 }
 
 impl Operator for SoftRank {
     const NAME: &'static str = "soft_rank";
     const SIGNATURE: &'static str = "x(n) -> ranks(n)";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
-    type Saved<T: Real> = Saved;
+    type Saved<T: Real> = Saved<T::Acc>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
@@ -80,7 +95,7 @@ impl Operator for SoftRank {
         &self,
         at: Args<'_, T>,
         [y]: [&mut [T]; 1],
-        saved: &mut Saved,
+        saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let (order, z) = sorted(at.x[0], self.descending, scratch);
@@ -90,9 +105,11 @@ impl Operator for SoftRank {
             saved.block.resize(z.len(), 0);
             saved.weights.push(1.0);
             let finite = finite(&z);
-            self.share(&order[..finite.start], 0, y, saved);
+            for infinite in [0..finite.start, finite.end..z.len()] {
+                let rank = T::of(middle(infinite.start, infinite.end));
+                order[infinite].iter().for_each(|&i| y[i as usize] = rank);
+            }
             self.project(&z[finite.clone()], &order[finite.clone()], finite.start, y, saved, scratch);
-            self.share(&order[finite.end..], finite.end, y, saved);
         }
         scratch.indices.give(order);
         scratch.reals.give(z);
@@ -101,14 +118,18 @@ impl Operator for SoftRank {
 
     fn vjp<T: Real>(
         &self,
-        at: Point<'_, T, Saved>,
+        at: Point<'_, T, Saved<T::Acc>>,
         [dy]: [&[T]; 1],
         [dx]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) {
-        let Saved { block, weights } = at.saved;
+        let Saved { block, weights, .. } = at.saved;
         if weights.is_empty() {
             return dx.fill(T::nan());
+        }
+        let rate = if self.descending { -1.0 } else { 1.0 } / self.softness;
+        if let Form::Norm(power) = self.regularization.form() {
+            return p_norm::ranks_vjp(power, rate, at.x[0], at.saved, dy, dx, scratch);
         }
         let entropic = self.regularization == Regularization::Entropic;
         let weight = |y: T| if entropic { y } else { T::one() };
@@ -116,7 +137,6 @@ impl Operator for SoftRank {
         let means = block_means(block, weights, weighted, scratch);
         // One rate for each block, because a choice between two would become a branch.
         let mut rates = scratch.reals.empty();
-        let rate = if self.descending { -1.0 } else { 1.0 } / self.softness;
         rates.resize(means.len(), T::of(rate));
         rates[0] = T::zero();
         for (((dx, &b), &dy), &y) in dx.iter_mut().zip(block).zip(dy).zip(at.y[0]) {
@@ -138,28 +158,6 @@ impl Operator for SoftRank {
 }
 
 impl SoftRank {
-    /// The weight of the block of the ranks `start + 1 ..= end`.
-    fn weight(&self, start: usize, end: usize) -> f64 {
-        let len = real(end - start);
-        match self.regularization {
-            Regularization::L2 => len,
-            Regularization::Entropic => len * middle(start, end),
-        }
-    }
-
-    /// Gives equal infinities their common rank.
-    fn share<T: Real>(&self, order: &[u32], start: usize, y: &mut [T], saved: &mut Saved) {
-        let end = start + order.len();
-        let number = if order.len() > 1 { saved.weights.len() as u32 } else { 0 };
-        if number > 0 {
-            saved.weights.push(self.weight(start, end));
-        }
-        for &i in order {
-            y[i as usize] = T::of(middle(start, end));
-            saved.block[i as usize] = number;
-        }
-    }
-
     /// Projects finite sorted values, `before` of which are smaller infinities.
     fn project<T: Real>(
         &self,
@@ -167,46 +165,63 @@ impl SoftRank {
         order: &[u32],
         before: usize,
         y: &mut [T],
-        saved: &mut Saved,
+        saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) {
-        let Partition { starts, sums: mut levels } = match self.regularization {
-            Regularization::L2 => isotonic::l2(z, self.softness, Trend::Increasing, scratch),
-            Regularization::Entropic => isotonic::entropic_ranks(z, before, self.softness, scratch),
+        let (form, softness) = (self.regularization.form(), self.softness);
+        let (Partition { starts, sums: mut levels }, terms) = match form {
+            Form::L2 => (isotonic::l2(z, softness, Trend::Increasing, scratch), scratch.wide.empty()),
+            Form::Entropic => isotonic::entropic_ranks(z, before, softness, scratch),
+            Form::Norm(power) => {
+                (isotonic::power_ranks(z, before, softness, power, scratch), scratch.wide.empty())
+            }
         };
-        let rate = T::Acc::of(1.0 / self.softness);
+        let rate = T::Acc::of(1.0 / softness);
         // Written for every block, kept for those of two and more: no branch that could not be predicted.
         let mut kept = saved.weights.len();
         saved.weights.resize(kept + shared(&starts) + 1, 0.0);
         let mut numbers = scratch.indices.stale(levels.len());
         for ((level, number), block) in levels.iter_mut().zip(&mut numbers).zip(blocks(&starts)) {
-            let (start, end) = (before + block.start, before + block.end);
-            let weight = T::Acc::of(self.weight(start, end));
-            *level = match self.regularization {
-                Regularization::L2 => T::Acc::of(middle(start, end)) - *level / weight * rate,
-                Regularization::Entropic => weight / *level,
+            let (middle, len) = (middle(before + block.start, before + block.end), real(block.len()));
+            let (weight, value) = match form {
+                Form::L2 => (len, T::Acc::of(middle) - *level / T::Acc::of(len) * rate),
+                Form::Entropic => (len * middle, T::Acc::of(len * middle) / *level),
+                Form::Norm(_) => (1.0, *level),
             };
-            saved.weights[kept] = weight.as_f64();
+            *level = value;
+            saved.weights[kept] = weight;
             let is_shared = usize::from(block.len() > 1);
             *number = (kept * is_shared) as u32;
             kept += is_shared;
         }
         saved.weights.truncate(kept);
+        if let Form::Norm(_) = form {
+            saved.anchors.push(Default::default());
+            let anchors = blocks(&starts).zip(&levels).filter(|(block, _)| block.len() > 1);
+            saved.anchors.extend(anchors.map(|(block, &level)| [self.signed(z[block.start].widen()), level]));
+        }
         let n = saved.block.len();
         let mut write = |i: u32, rank, number| (y[i as usize], saved.block[i as usize]) = (rank, number);
         let mut ranks = Scatter::new(n, scratch);
         for_each_position(&starts, scratch, |k, b, block| {
-            let z_k = z[k].widen();
-            let rank = match self.regularization {
-                Regularization::L2 => levels[b] + (z_k - z[block.start].widen()) * rate,
-                Regularization::Entropic => levels[b] * ((z_k - z[block.end - 1].widen()) * rate).exp(),
+            let from_first = || (z[k].widen() - z[block.start].widen()) * rate;
+            let rank = match form {
+                Form::L2 => levels[b] + from_first(),
+                Form::Entropic => levels[b] * terms[k],
+                Form::Norm(_) if block.len() == 1 => T::Acc::of(real(before + k + 1)),
+                Form::Norm(power) => power.of(levels[b] + from_first()),
             };
             ranks.put(order[k], T::narrow(rank), numbers[b], &mut write);
         });
         ranks.finish(scratch, write);
         scratch.wide.give(levels);
+        scratch.wide.give(terms);
         scratch.indices.give(starts);
         scratch.indices.give(numbers);
+    }
+
+    fn signed<T: Real>(&self, x: T) -> T {
+        if self.descending { -x } else { x }
     }
 }
 
@@ -217,16 +232,24 @@ fn shared(starts: &[u32]) -> usize {
 
 impl Contract for SoftRank {
     const SUMMARY: &'static str = "ranks, by projection onto the permutahedron";
-    const PAPER: &'static str = "Blondel et al., ICML 2020, arXiv:2002.08871";
+    const PAPER: &'static str =
+        "Blondel et al., ICML 2020, arXiv:2002.08871; p-norms: Sander et al., ICML 2023, arXiv:2302.01425";
     const COST: &'static str = "O(n log n) forward, O(n) backward, O(n) memory";
 
     fn cases() -> Vec<Self> {
         let l2 = |softness, descending| Self { softness, descending, ..Self::default() };
-        let entropic = |softness, descending| Self {
-            regularization: Regularization::Entropic,
-            ..l2(softness, descending)
-        };
-        vec![l2(0.1, false), l2(1.0, true), l2(30.0, false), entropic(0.1, true), entropic(1.0, false)]
+        let with = |regularization, softness, descending| Self { softness, regularization, descending };
+        vec![
+            l2(0.1, false),
+            l2(1.0, true),
+            l2(30.0, false),
+            with(Regularization::Entropic, 0.1, true),
+            with(Regularization::Entropic, 1.0, false),
+            with(Regularization::ThreeHalves, 0.3, false),
+            with(Regularization::ThreeHalves, 3.0, true),
+            with(Regularization::FourThirds, 0.5, true),
+            with(Regularization::FourThirds, 8.0, false),
+        ]
     }
 
     fn laws(&self) -> Vec<Law> {
@@ -247,19 +270,22 @@ impl Contract for SoftRank {
         let z: Vec<f64> = at.x[0].iter().map(|x| sign * x / self.softness).collect();
         let mut order: Vec<usize> = (0..z.len()).collect();
         order.sort_by(|&i, &j| z[i].total_cmp(&z[j]));
+        let form = self.regularization.form();
         let value = |block: Range<usize>| {
             let z: Vec<f64> = order[block.clone()].iter().map(|&i| z[i]).collect();
             let places: f64 = block.map(|k| (k + 1) as f64).sum();
-            match self.regularization {
-                Regularization::L2 => (z.iter().sum::<f64>() - places) / z.len() as f64,
-                Regularization::Entropic => log_sum_exp(&z) - places.ln(),
+            match form {
+                Form::L2 => (z.iter().sum::<f64>() - places) / z.len() as f64,
+                Form::Entropic => log_sum_exp(&z) - places.ln(),
+                Form::Norm(power) => power_value(power, &z, places),
             }
         };
         let mut y = vec![0.0; z.len()];
         for (v, &i) in minimax(z.len(), value).into_iter().zip(&order) {
-            y[i] = match self.regularization {
-                Regularization::L2 => z[i] - v,
-                Regularization::Entropic => (z[i] - v).exp(),
+            y[i] = match form {
+                Form::L2 => z[i] - v,
+                Form::Entropic => (z[i] - v).exp(),
+                Form::Norm(power) => power.of(z[i] - v),
             };
         }
         Some([y])
@@ -278,11 +304,12 @@ impl Contract for SoftRank {
 ///   as it grows, all ranks approach (n + 1) / 2.
 /// * Hard limit: ranks in which equal values share the mean of their places.
 /// * Gradient: that of the blocks. Blocks that just touch count as one. Second derivatives are zero almost
-///   everywhere; the [entropic form](Regularization::Entropic) of [`SoftRank`] has curvature.
+///   everywhere; the other [regularizations](Regularization) of [`SoftRank`] have curvature.
+/// * ±∞ ranks first or last, with a gradient of zero.
 /// * Cost: O(n log n) forward, O(n) backward, O(n) memory.
 /// * Errors: a softness that is not finite and above zero.
 ///
-/// For descending ranks, the entropic form, another axis or ragged batches, call
+/// For descending ranks, another regularization, another axis or ragged batches, call
 /// [`evaluate`](supple_core::evaluate) with a [`SoftRank`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///
@@ -304,81 +331,4 @@ pub fn soft_rank<'a, T: Float, D: Dimension>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-    use supple_core::{Inputs, Mode, Stream, evaluate, linearize};
-
-    fn both(softness: f64) -> [SoftRank; 2] {
-        [Regularization::L2, Regularization::Entropic].map(|regularization| SoftRank {
-            softness,
-            regularization,
-            descending: false,
-        })
-    }
-
-    #[test]
-    fn single_precision_is_right_at_a_million() {
-        let mut random = Stream::new(0, 0, 0);
-        let x: Vec<f32> = (0..1_000_000).map(|_| random.normal() as f32).collect();
-        let wide: Vec<f64> = x.iter().map(|&x| x.into()).collect();
-        for softness in [1e-6, 1e-3, 1.0] {
-            let single = soft_rank(&x[..], softness).unwrap();
-            let double = soft_rank(&wide[..], softness).unwrap();
-            for (&single, &double) in single.iter().zip(&double) {
-                let half_step = 0.5 * (single.next_up() - single) as f64;
-                assert!((single as f64 - double).abs() <= half_step + 1e-4, "{single} {double}");
-            }
-        }
-    }
-
-    #[test]
-    fn neither_scale_nor_offset_changes_ranks() {
-        let x: Vec<f32> =
-            Stream::new(1, 0, 0).normals(200).iter().map(|&x| (x * 64.0).round() as f32).collect();
-        for op in both(3.0) {
-            let [expected] = evaluate(&op, [ndarray::aview1(&x).into_dyn()]).unwrap();
-            for (scale, offset) in [(f32::exp2(-33.0), 0.0), (f32::exp2(30.0), 0.0), (1.0, 65536.0)] {
-                let moved: Vec<f32> = x.iter().map(|x| x * scale + offset).collect();
-                let op = SoftRank { softness: 3.0 * scale as f64, ..op.clone() };
-                let [ranks] = evaluate(&op, [ndarray::aview1(&moved).into_dyn()]).unwrap();
-                assert!(ranks.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5 * b), "{op:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn infinities_have_ranks_and_nan_spoils() {
-        let inf = f64::INFINITY;
-        let x = array![-inf, 3.0, inf, -inf, 7.0].into_dyn();
-        for op in both(0.1) {
-            let at = linearize(&op, [x.view()]).unwrap();
-            let ranks = at.outputs()[0].mapv(|rank: f64| (rank * 1e12).round() / 1e12);
-            assert_eq!(ranks, array![1.5, 3.0, 5.0, 1.5, 4.0].into_dyn());
-            let [dx] = at.vjp([array![1.0, 2.0, 3.0, 4.0, 5.0].into_dyn().view()]).unwrap();
-            assert!(dx.iter().all(|dx| dx.is_finite()), "{dx}");
-            let hard = Inputs::from([x.view()]).mode(Mode::Hard);
-            let [hard] = evaluate(&op, hard).unwrap();
-            assert_eq!(hard, array![1.5, 3.0, 5.0, 1.5, 4.0].into_dyn());
-
-            let rows = array![[1.0, f64::NAN, 0.0], [1.0, 2.0, 0.0]].into_dyn();
-            let at = linearize(&op, [rows.view()]).unwrap();
-            let [dx] = at.vjp([rows.view()]).unwrap();
-            for result in [&at.outputs()[0], &dx] {
-                assert_eq!(
-                    result.mapv(f64::is_nan),
-                    array![[true, true, true], [false, false, false]].into_dyn()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn ties_share_the_mean_of_their_places() {
-        let x = array![2.0, 1.0, 2.0, 3.0, 1.0, 2.0];
-        let expected = array![4.0, 1.5, 4.0, 6.0, 1.5, 4.0];
-        assert_eq!(soft_rank(&x, 1e-9).unwrap(), expected);
-        let hard = Inputs::from([x.view().into_dyn()]).mode(Mode::Hard);
-        assert_eq!(evaluate(&SoftRank::default(), hard).unwrap(), [expected.into_dyn()]);
-    }
-}
+mod tests;

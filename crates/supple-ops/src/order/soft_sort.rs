@@ -7,28 +7,42 @@
 //! \qquad\text{or}\qquad
 //! e^{-s(x)} = \operatorname*{argmin}_{p \in \mathcal P(e^{-x})} \operatorname{KL}(p, e^{-\rho / \varepsilon}), $$
 //!
-//! `"l2"` and `"entropic"`. The result ascends; the descending one is $-s(-x)$.
+//! `"l2"` and `"entropic"`, or with p = 3/2 or 4/3 (`"p3/2"`, `"p4/3"`)
+//!
+//! $$ s(x) = \operatorname*{argmax}_{y \in \mathcal P(x)} \langle y, \rho / \varepsilon \rangle -
+//! \tfrac1p \sum_k |y_k|^p . $$
+//!
+//! The result ascends; the descending one is $-s(-x)$.
 //!
 //! On the sorted values $x_{(k)}$, this is an isotonic regression, and its blocks $B$ of neighbouring
 //! positions give
 //!
-//! $$ s_k = \bar x_B + \frac{k - \bar\rho_B}{\varepsilon} \qquad\text{or}\qquad
-//! s_k = -\ln \sum_{j \in B} e^{-x_{(j)}} + \ln \sum_{j \in B} e^{-j / \varepsilon} + \frac{k}{\varepsilon}. $$
+//! $$ s_k = \bar x_B + \frac{k - \bar\rho_B}{\varepsilon}, \qquad
+//! s_k = -\ln \sum_{j \in B} e^{-x_{(j)}} + \ln \sum_{j \in B} e^{-j / \varepsilon} + \frac{k}{\varepsilon}
+//! \qquad\text{or}\qquad s_k = P(k / \varepsilon - v_B) $$
+//!
+//! with $P(t) = t |t|$ for p = 3/2 and $t^3$ for 4/3, and the $v_B$ at which outputs sum to
+//! $\sum_{j \in B} x_{(j)}$.
 //!
 //! * Softness: **one over the unit of `x`** in the L2 form; the paper's ε. Neighbours less than 1/ε apart
-//!   are sorted exactly: at 0.1, data in \[0, 1\] is. In the entropic form, `x` has no unit.
+//!   are sorted exactly: at 0.1, data in \[0, 1\] is. In the entropic form, `x` has no unit. In a p-norm,
+//!   it is neighbours of which the roots $P^{-1}(x)$ are less than 1/ε apart, and zero is a special value: a shift
+//!   of `x` changes more than a shift of the output.
 //! * Hard limit: the sorted values.
 //! * Gradient: that of the blocks. Equal values are told apart by their position (a kink); blocks that
 //!   just touch count as one. The second derivative of the L2 form is zero almost everywhere.
-//! * A NaN makes its whole item NaN. An infinity pools with everything: all outputs of the L2 form are
-//!   then infinite, and the gradient is NaN. In the entropic form, ∞ counts for nothing.
+//! * ±∞ comes first or last as itself and passes its gradient on; the finite values are sorted as if alone. A
+//!   NaN makes its whole item NaN.
 //! * Cost: O(n log n) for short items, O(n) for long ones by radix sort; backward O(n).
 //!
-//! Paper: Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
-//! <https://arxiv.org/abs/2002.08871>.
+//! Papers: Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
+//! <https://arxiv.org/abs/2002.08871>; for p-norms Sander, Puigcerver, Djolonga, Peyré, Blondel, *Fast,
+//! differentiable and sparse top-k: a convex analysis perspective*, ICML 2023,
+//! <https://arxiv.org/abs/2302.01425>.
 
 use super::permutahedron::{
-    Regularization, blocks, check_length, for_each_position, log_sum_exp, minimax, real, sort, sorted,
+    Form, Regularization, blocks, check_length, finite, for_each_position, log_sum_exp, minimax, power_value,
+    real, sort, sorted, spoilt,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
@@ -36,7 +50,8 @@ use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::isotonic::{self, Partition, Trend, line_sum};
+use supple_numerics::elementary::{dot, ln_slice};
+use supple_numerics::isotonic::{self, Partition, Trend};
 
 params! {
     /// Soft sort.
@@ -52,16 +67,19 @@ params! {
 
 /// The sorting permutation and the partition of the sorted positions. Empty for an item with a NaN.
 #[derive(Debug, Default)]
-pub struct Saved {
+pub struct Saved<T> {
     order: Vec<u32>,
     starts: Vec<u32>,
+    /// Weights that sum to one on each block: of its inputs in the entropic form, of its outputs in a p-norm.
+    /// Empty in the L2 form, where all are equal.
+    weights: Vec<T>,
 }
 
 impl Operator for SoftSort {
     const NAME: &'static str = "soft_sort";
     const SIGNATURE: &'static str = "x(n) -> sorted(n)";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
-    type Saved<T: Real> = Saved;
+    type Saved<T: Real> = Saved<T>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
@@ -69,24 +87,36 @@ impl Operator for SoftSort {
     }
 
     fn scaling(&self) -> Option<Scaling> {
-        let l2 = Scaling { softness: self.softness, power: -1, inputs: [1], outputs: [1] };
-        (self.regularization == Regularization::L2).then_some(l2)
+        let power = match self.regularization {
+            Regularization::L2 => 1,
+            Regularization::ThreeHalves => 2,
+            Regularization::FourThirds => 3,
+            Regularization::Entropic => return None,
+        };
+        Some(Scaling { softness: self.softness, power: -1, inputs: [power], outputs: [power] })
     }
 
     fn forward<T: Real>(
         &self,
         at: Args<'_, T>,
         [y]: [&mut [T]; 1],
-        saved: &mut Saved,
+        saved: &mut Saved<T>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let (order, z) = sorted(at.x[0], self.descending, scratch);
-        if let Some(limit) = self.limit(&z) {
-            y.fill(self.signed(limit));
+        if spoilt(&z) {
+            y.fill(T::nan());
             scratch.indices.give(order);
         } else {
-            let starts = self.project(&z, y, scratch);
-            *saved = Saved { order, starts };
+            let Range { start, end } = finite(&z);
+            for k in (0..start).chain(end..z.len()) {
+                y[k] = self.signed(z[k]);
+            }
+            let mut starts = self.project(&z[start..end], &mut y[start..end], &mut saved.weights, scratch);
+            if end - start < z.len() {
+                self.surround(&mut starts, &mut saved.weights, start, z.len());
+            }
+            (saved.order, saved.starts) = (order, starts);
         }
         scratch.reals.give(z);
         Ok(())
@@ -94,38 +124,35 @@ impl Operator for SoftSort {
 
     fn vjp<T: Real>(
         &self,
-        at: Point<'_, T, Saved>,
+        at: Point<'_, T, Saved<T>>,
         [dy]: [&[T]; 1],
         [dx]: [&mut [T]; 1],
-        scratch: &mut Scratch<T>,
+        _: &mut Scratch<T>,
     ) {
-        let Saved { order, starts } = at.saved;
+        let Saved { order, starts, weights } = at.saved;
         if order.len() < dx.len() {
             return dx.fill(T::nan());
         }
+        let form = self.regularization.form();
         for block in blocks(starts) {
             let places = &order[block.clone()];
             if let &[place] = places {
                 dx[place as usize] = dy[block.start];
                 continue;
             }
-            let sum: T::Acc = dy[block].iter().map(|dy| dy.widen()).sum();
-            match self.regularization {
-                Regularization::L2 => {
-                    let mean = T::narrow(sum / T::Acc::of(real(places.len())));
-                    places.iter().for_each(|&place| dx[place as usize] = mean);
-                }
-                Regularization::Entropic => {
-                    let mut e = scratch.wide.empty();
-                    let z = |place: u32| self.signed(at.x[0][place as usize].widen());
-                    e.extend(places.iter().map(|&place| (z(places[0]) - z(place)).exp()));
-                    let factor = sum / e.iter().copied().sum();
-                    for (&place, &e) in places.iter().zip(&e) {
-                        dx[place as usize] = T::narrow(factor * e);
+            let sum = || -> T::Acc { dy[block.clone()].iter().map(|dy| dy.widen()).sum() };
+            let mean = match form {
+                Form::L2 => sum() / T::Acc::of(real(places.len())),
+                Form::Norm(_) => dot(&weights[block.clone()], &dy[block.clone()]),
+                Form::Entropic => {
+                    let sum = sum();
+                    for (&place, w) in places.iter().zip(&weights[block.clone()]) {
+                        dx[place as usize] = T::narrow(sum * w.widen());
                     }
-                    scratch.wide.give(e);
+                    continue;
                 }
-            }
+            };
+            places.iter().for_each(|&place| dx[place as usize] = T::narrow(mean));
         }
     }
 
@@ -145,89 +172,145 @@ impl SoftSort {
         if self.descending { -x } else { x }
     }
 
-    /// What all outputs are where the values at the ends pool with everything, or are NaN.
-    fn limit<T: Real>(&self, z: &[T]) -> Option<T> {
-        let (&first, &last) = (z.first()?, z.last()?);
-        let one_block = match self.regularization {
-            Regularization::L2 => !first.is_finite() || !last.is_finite(),
-            Regularization::Entropic => !first.is_finite() || last.is_nan(),
-        };
-        one_block.then_some(first + last)
-    }
-
     /// Projects sorted values and returns the starts of the blocks.
-    fn project<T: Real>(&self, z: &[T], y: &mut [T], scratch: &mut Scratch<T>) -> Vec<u32> {
-        let step = 1.0 / self.softness;
-        let partition = match self.regularization {
-            Regularization::L2 => isotonic::l2(z, step, Trend::Decreasing, scratch),
-            Regularization::Entropic => isotonic::entropic_line(z, step, scratch),
+    fn project<T: Real>(
+        &self,
+        z: &[T],
+        y: &mut [T],
+        weights: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
+    ) -> Vec<u32> {
+        let (form, step) = (self.regularization.form(), 1.0 / self.softness);
+        let (Partition { starts, sums: mut levels }, terms) = match form {
+            Form::L2 => (isotonic::l2(z, step, Trend::Decreasing, scratch), scratch.wide.empty()),
+            Form::Entropic => isotonic::entropic_line(z, step, scratch),
+            Form::Norm(power) => (isotonic::power_line(z, step, power, scratch), scratch.wide.empty()),
         };
-        let Partition { starts, sums: mut levels } = partition;
-        for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
-            let (first, len) = (z[block.start].widen(), real(block.len()));
-            *level = match self.regularization {
-                Regularization::L2 => first + *level / T::Acc::of(len) - T::Acc::of(0.5 * step * (len - 1.0)),
-                Regularization::Entropic => first - level.ln() + T::Acc::of(line_sum(len, step).ln()),
-            };
+        // To the value of each block's first position, or what it is a power of.
+        let first_of = |middle: T::Acc, len: f64| middle - T::Acc::of(0.5 * step * (len - 1.0));
+        match form {
+            Form::L2 => {
+                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
+                    let len = real(block.len());
+                    *level = first_of(z[block.start].widen() + *level / T::Acc::of(len), len);
+                }
+            }
+            Form::Entropic => {
+                weights.reserve(z.len());
+                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
+                    weights.extend(terms[block.clone()].iter().map(|&term| T::narrow(term / *level)));
+                    if block.len() > 1 {
+                        // Over Σ exp(−i step), in closed form.
+                        *level *= T::Acc::of((-step).exp_m1() / (-step * real(block.len())).exp_m1());
+                    }
+                }
+                ln_slice(&mut levels);
+                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
+                    *level = z[block.start].widen() - *level;
+                }
+            }
+            Form::Norm(power) => {
+                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
+                    *level = first_of(*level, real(block.len()));
+                    let weight = |k: usize| power.weight(*level + T::Acc::of(real(k) * step));
+                    let sum: T::Acc = (0..block.len()).map(weight).sum();
+                    weights.extend((0..block.len()).map(|k| T::narrow(weight(k) / sum)));
+                }
+            }
         }
         for_each_position(&starts, scratch, |k, b, block| {
-            y[k] = self.signed(T::narrow(levels[b] + T::Acc::of(real(k - block.start) * step)));
+            let value = levels[b] + T::Acc::of(real(k - block.start) * step);
+            let value = match form {
+                Form::Norm(_) if block.len() == 1 => z[k].widen(),
+                Form::Norm(power) => power.of(value),
+                _ => value,
+            };
+            y[k] = self.signed(T::narrow(value));
         });
         scratch.wide.give(levels);
+        scratch.wide.give(terms);
         starts
+    }
+
+    /// Makes the partition of the finite positions, which start at `before`, one of all `n`: infinities are
+    /// alone.
+    fn surround<T: Real>(&self, starts: &mut Vec<u32>, weights: &mut Vec<T>, before: usize, n: usize) {
+        let first = before as u32;
+        starts.iter_mut().for_each(|start| *start += first);
+        let end = starts.last().map_or(first, |&end| end);
+        starts.splice(0..0, 0..first);
+        starts.extend(end + 1..=n as u32);
+        if self.regularization != Regularization::L2 {
+            weights.splice(0..0, std::iter::repeat_n(T::one(), before));
+            weights.resize(n, T::one());
+        }
     }
 }
 
 impl Contract for SoftSort {
     const SUMMARY: &'static str = "sorted values, by projection onto the permutahedron";
-    const PAPER: &'static str = "Blondel et al., ICML 2020, arXiv:2002.08871";
+    const PAPER: &'static str =
+        "Blondel et al., ICML 2020, arXiv:2002.08871; p-norms: Sander et al., ICML 2023, arXiv:2302.01425";
     const COST: &'static str = "O(n log n) forward, O(n) backward, O(n) memory";
 
     fn cases() -> Vec<Self> {
         let l2 = |softness, descending| Self { softness, descending, ..Self::default() };
-        let entropic = |softness, descending| Self {
-            regularization: Regularization::Entropic,
-            ..l2(softness, descending)
-        };
-        vec![l2(0.1, true), l2(2.0, false), l2(30.0, true), entropic(0.5, false), entropic(5.0, true)]
+        let with = |regularization, softness, descending| Self { softness, regularization, descending };
+        vec![
+            l2(0.1, true),
+            l2(2.0, false),
+            l2(30.0, true),
+            with(Regularization::Entropic, 0.5, false),
+            with(Regularization::Entropic, 5.0, true),
+            with(Regularization::ThreeHalves, 1.0, true),
+            with(Regularization::ThreeHalves, 10.0, false),
+            with(Regularization::FourThirds, 2.0, false),
+            with(Regularization::FourThirds, 20.0, true),
+        ]
     }
 
     fn laws(&self) -> Vec<Law> {
-        let (regularization, sign) = (self.regularization, if self.descending { -1.0 } else { 1.0 });
-        let total = move |x: &[f64]| match regularization {
-            Regularization::L2 => x.iter().sum::<f64>(),
-            Regularization::Entropic => x.iter().map(|x| (-sign * x).exp()).sum::<f64>().ln(),
+        let (form, sign) = (self.regularization.form(), if self.descending { -1.0 } else { 1.0 });
+        let total = move |x: &[f64]| match form {
+            Form::Entropic => x.iter().map(|x| (-sign * x).exp()).sum::<f64>().ln(),
+            _ => x.iter().sum::<f64>(),
         };
-        let preserved = match regularization {
-            Regularization::L2 => "preserves_the_sum",
-            Regularization::Entropic => "preserves_the_sum_of_exponentials",
+        let preserved = match form {
+            Form::Entropic => "preserves_the_sum_of_exponentials",
+            _ => "preserves_the_sum",
         };
-        vec![
+        let mut laws = vec![
             if self.descending { Law::Descending } else { Law::Ascending },
             Law::PermutationInvariant,
-            Law::ShiftEquivariant,
             Law::Vanishes(preserved, Box::new(move |at| total(at.x[0]) - total(at.y[0]))),
-        ]
+        ];
+        if matches!(form, Form::L2 | Form::Entropic) {
+            laws.push(Law::ShiftEquivariant);
+        }
+        laws
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
         let mut z: Vec<f64> = at.x[0].iter().map(|&x| self.signed(x)).collect();
         z.sort_by(f64::total_cmp);
         let place = |k: usize| k as f64 / self.softness;
+        let form = self.regularization.form();
         let value = |block: Range<usize>| {
             let places: Vec<f64> = block.clone().map(place).collect();
-            match self.regularization {
-                Regularization::L2 => {
-                    (places.iter().sum::<f64>() - z[block].iter().sum::<f64>()) / places.len() as f64
-                }
-                Regularization::Entropic => {
+            match form {
+                Form::L2 => (places.iter().sum::<f64>() - z[block].iter().sum::<f64>()) / places.len() as f64,
+                Form::Entropic => {
                     let negative = |x: &[f64]| x.iter().map(|x| -x).collect::<Vec<_>>();
                     log_sum_exp(&negative(&z[block])) - log_sum_exp(&negative(&places))
                 }
+                Form::Norm(power) => power_value(power, &places, z[block].iter().sum()),
             }
         };
-        let v = minimax(z.len(), value);
-        Some([v.into_iter().enumerate().map(|(k, v)| self.signed(place(k) - v)).collect()])
+        let output = |(k, v): (usize, f64)| match form {
+            Form::Norm(power) => self.signed(power.of(place(k) - v)),
+            _ => self.signed(place(k) - v),
+        };
+        Some([minimax(z.len(), value).into_iter().enumerate().map(output).collect()])
     }
 }
 
@@ -243,12 +326,13 @@ impl Contract for SoftSort {
 ///   exactly: at softness 0.1, data in \[0, 1\] comes out hard. As it grows, all outputs approach the mean.
 /// * Hard limit: the sorted values.
 /// * Gradient: that of the blocks. Equal values are told apart by their position; blocks that just
-///   touch count as one. Second derivatives are zero almost everywhere; the
-///   [entropic form](Regularization::Entropic) of [`SoftSort`] has curvature.
+///   touch count as one. Second derivatives are zero almost everywhere; the other
+///   [regularizations](Regularization) of [`SoftSort`] have curvature.
+/// * ±∞ comes first or last as itself; the finite values are sorted as if alone.
 /// * Cost: O(n log n) forward, O(n) backward, O(n) memory.
 /// * Errors: a softness that is not finite and above zero.
 ///
-/// For descending order, the entropic form, another axis or ragged batches, call
+/// For descending order, another regularization, another axis or ragged batches, call
 /// [`evaluate`](supple_core::evaluate) with a [`SoftSort`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///
@@ -270,47 +354,4 @@ pub fn soft_sort<'a, T: Float, D: Dimension>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::{array, aview1};
-    use supple_core::{Stream, evaluate, linearize};
-
-    #[test]
-    fn single_precision_is_right_at_a_million() {
-        let mut random = Stream::new(0, 0, 0);
-        let x: Vec<f32> = (0..1_000_000).map(|_| random.normal() as f32).collect();
-        let wide: Vec<f64> = x.iter().map(|&x| x.into()).collect();
-        for softness in [1e-6, 3e5, 1e9] {
-            let single = soft_sort(&x[..], softness).unwrap();
-            let double = soft_sort(&wide[..], softness).unwrap();
-            assert!(
-                single.iter().zip(&double).all(|(&a, &b)| (a as f64 - b).abs() <= 1e-6 * (1.0 + b.abs()))
-            );
-        }
-    }
-
-    #[test]
-    fn entropic_weights_do_not_overflow() {
-        let op = SoftSort { softness: 100.0, regularization: Regularization::Entropic, descending: false };
-        let x = array![1e4, -1e4, 0.0, 1e4].into_dyn();
-        let at = linearize(&op, [x.view()]).unwrap();
-        assert!(at.outputs()[0].iter().all(|y| (y + 1e4).abs() < 10.0), "{}", at.outputs()[0]);
-        let [dx] = at.vjp([array![1.0, 1.0, 1.0, 1.0].into_dyn().view()]).unwrap();
-        assert_eq!(dx, array![0.0, 4.0, 0.0, 0.0].into_dyn());
-    }
-
-    #[test]
-    fn what_is_not_finite_spoils_its_item_only() {
-        let x =
-            [[2.0, 1.0, f64::NAN], [2.0, 1.0, f64::INFINITY], [2.0, 1.0, f64::NEG_INFINITY], [2.0, 1.0, 3.0]];
-        let one = |x: &[f64; 3]| soft_sort(&x[..], 0.1).unwrap().to_vec();
-        assert!(one(&x[0]).iter().all(|y| y.is_nan()));
-        assert_eq!(one(&x[1]), [f64::INFINITY; 3]);
-        assert_eq!(one(&x[2]), [f64::NEG_INFINITY; 3]);
-        assert_eq!(one(&x[3]), [1.0, 2.0, 3.0]);
-        let op = SoftSort { regularization: Regularization::Entropic, ..SoftSort::default() };
-        let last = |x: &[f64]| evaluate(&op, [aview1(x).into_dyn()]).unwrap()[0].clone();
-        let (infinite, large) = (last(&x[1]), last(&[2.0, 1.0, 1e5]));
-        assert!((infinite - large).iter().all(|d| d.abs() < 1e-12));
-    }
-}
+mod tests;

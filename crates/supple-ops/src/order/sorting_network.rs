@@ -33,6 +33,7 @@ pub use super::network::Network;
 pub use super::swap::Distribution;
 
 use super::permutahedron::sort;
+use super::swap::apart;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, map, params,
@@ -74,7 +75,7 @@ impl Operator for SortingNetwork {
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
-        4 * self.network.layers(sizes[0]).iter().map(|layer| layer.len()).sum::<usize>()
+        4 * self.network.size(sizes[0])
     }
 
     fn scaling(&self) -> Option<Scaling> {
@@ -89,10 +90,9 @@ impl Operator for SortingNetwork {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         y.iter_mut().zip(at.x[0]).for_each(|(y, &x)| *y = self.signed(x));
-        let layers = self.network.layers(y.len());
-        saved.shares.reserve_exact(layers.iter().map(|layer| layer.len()).sum());
+        saved.shares.reserve_exact(self.network.size(y.len()));
         let [mut a, mut b, mut t, mut error] = [(); 4].map(|()| scratch.reals.zeros(y.len() / 2));
-        for layer in &layers {
+        for layer in self.network.layers(y.len()) {
             let pairs = ..layer.len();
             let (a, b, t, error) = (&mut a[pairs], &mut b[pairs], &mut t[pairs], &mut error[pairs]);
             layer.split(y, a, b);
@@ -114,7 +114,7 @@ impl Operator for SortingNetwork {
         dx.copy_from_slice(dy);
         let [mut a, mut b] = [(); 2].map(|()| scratch.reals.zeros(dy.len() / 2));
         let mut left = &at.saved.shares[..];
-        for layer in self.network.layers(dy.len()).iter().rev() {
+        for layer in self.network.layers(dy.len()).rev() {
             let (a, b) = (&mut a[..layer.len()], &mut b[..layer.len()]);
             let (before, shares) = left.split_at(left.len() - layer.len());
             layer.split(dx, a, b);
@@ -158,11 +158,7 @@ impl SortingNetwork {
     ) {
         let (softness, rate) = (T::of(self.softness), T::of(1.0 / self.softness));
         for ((t, &a), &b) in t.iter_mut().zip(&*a).zip(&*b) {
-            let (apart, one) = (b - a, T::Value::one());
-            // Equal infinities are equal, whatever their tangents.
-            let infinite = a == b && a.abs() == T::infinity();
-            let apart = if infinite { apart.chain(T::Value::zero(), one) } else { apart };
-            *t = apart.abs() * rate;
+            *t = apart(a, b) * rate;
         }
         self.distribution.errors(t, error, scratch);
         for (((a, b), t), &error) in a.iter_mut().zip(b).zip(&mut *t).zip(&*error) {

@@ -72,6 +72,38 @@ impl Distribution {
         }
     }
 
+    /// `p ← F(−t)` and `density ← F′(t)`, where `t ≥ 0`.
+    pub(super) fn tails<T: Real>(self, t: &mut [T], p: &mut [T], density: &mut [T]) {
+        let (one, far) = (T::one(), T::of(self.far()));
+        t.iter_mut().for_each(|t| *t = t.min(far));
+        match self {
+            Self::Logistic => tail(Shape::Logistic, t, p, |t| t),
+            Self::LogisticPhi => tail(Shape::Logistic, t, p, phi),
+            Self::Gaussian => tail(Shape::Gaussian, t, p, |t| t),
+            Self::Cauchy => tail(Shape::Cauchy, t, p, |t| t),
+            Self::Reciprocal => p.iter_mut().zip(&*t).for_each(|(p, &t)| *p = one / (T::of(2.0) + t)),
+            Self::Optimal => p.iter_mut().zip(&*t).for_each(|(p, &t)| {
+                *p = if t <= T::of(0.25) { T::of(0.5) - t } else { T::of(0.0625) / t };
+            }),
+        }
+        let each = density.iter_mut().zip(&*t).zip(&*p);
+        match self {
+            Self::Logistic => each.for_each(|((density, _), &p)| *density = p * (one - p)),
+            Self::LogisticPhi => {
+                each.for_each(|((density, &t), &p)| *density = phi_slope(t) * p * (one - p));
+            }
+            Self::Gaussian | Self::Cauchy => {
+                density.copy_from_slice(t);
+                let shape = if self == Self::Cauchy { Shape::Cauchy } else { Shape::Gaussian };
+                shape.density(density);
+            }
+            Self::Reciprocal => each.for_each(|((density, _), &p)| *density = p * p),
+            Self::Optimal => each.for_each(|((density, &t), &p)| {
+                *density = if t <= T::of(0.25) { one } else { T::of(16.0) * p * p };
+            }),
+        }
+    }
+
     /// From here on, `G` counts as constant: it is, or is below 1e-28. Beyond, squares would be infinite in
     /// single precision, and numbers so small that processors take a hundred times as long.
     fn far(self) -> f64 {
@@ -114,4 +146,22 @@ fn phi<T: Real>(t: T) -> T {
     let root = t.value().sqrt().sqrt();
     let slope = if root > T::Value::zero() { T::Value::of(PHI) / root } else { T::Value::zero() };
     t.chain(root * root * root, slope)
+}
+
+/// The derivative of `t^(3/4)`, and zero where that is infinite.
+fn phi_slope<T: Real>(t: T) -> T {
+    let value = t.value();
+    if value <= T::Value::zero() {
+        return T::zero();
+    }
+    let slope = T::Value::of(PHI) / value.sqrt().sqrt();
+    t.chain(slope, T::Value::of(PHI - 1.0) * slope / value)
+}
+
+/// `|b − a|`, where equal infinities are equal, whatever their tangents.
+#[inline(always)]
+pub(super) fn apart<T: Real>(a: T, b: T) -> T {
+    let difference = b - a;
+    let infinite = a == b && a.abs() == T::infinity();
+    if infinite { difference.chain(T::Value::zero(), T::Value::one()).abs() } else { difference.abs() }
 }

@@ -7,16 +7,18 @@
 //!
 //! * Softness: the unit of the scores; ε. The paper has ε = 1, which is the default.
 //! * Only the order of the relevances counts; equal ones keep their places (−0 counts as less than 0).
-//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the order is wrong. There is no hard form.
+//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the order is wrong. There is no hard
+//!   form.
 //! * Gradient: exact in the scores, in which the loss is convex; zero in the relevances, at which the loss
 //!   jumps where two are equal.
-//! * An item with NaN, or with a score that is not finite, is NaN.
+//! * An entry of relevance −∞ is ignored; a list with nothing left has the loss 0. A list with NaN, or with a
+//!   score that is not finite, is NaN.
 //! * Cost: O(n log n) forward and backward, for the order.
 //!
 //! Paper: Xia, Liu, Wang, Zhang and Li, *Listwise approach to learning to rank: theory and algorithm*, ICML
 //! 2008.
 
-use super::lists::of_lists;
+use super::lists::{self, of_lists};
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
@@ -32,8 +34,8 @@ params! {
     }
 }
 
-/// The order by falling relevance, and the logarithms of the sums from each place on. Empty for an item
-/// without an answer.
+/// The order by falling relevance, and the logarithms of the sums from each place on. Empty where there is
+/// nothing to rank, and for a list without an answer.
 #[derive(Debug)]
 pub struct Saved<A> {
     order: Vec<u32>,
@@ -48,7 +50,7 @@ impl<A> Default for Saved<A> {
 
 impl Operator<2> for ListMleLoss {
     const NAME: &'static str = "list_mle_loss";
-    const SIGNATURE: &'static str = "scores(n>=1), relevance(n) -> loss()";
+    const SIGNATURE: &'static str = "scores(n), relevance(n) -> loss()";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
     type Saved<T: Real> = Saved<T::Acc>;
 
@@ -67,52 +69,49 @@ impl Operator<2> for ListMleLoss {
     fn forward<T: Real>(
         &self,
         at: Args<'_, T, 2>,
-        [loss]: [&mut [T]; 1],
+        loss: [&mut [T]; 1],
         saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [scores, relevance] = at.x;
-        if scores.iter().any(|s| !s.is_finite()) || relevance.iter().any(|r| r.is_nan()) {
-            loss[0] = T::nan();
-            return Ok(());
-        }
-        let (order, sorted) = argsort(relevance, true, scratch);
-        scratch.reals.give(sorted);
-        let rate = T::Acc::of(1.0 / self.softness);
-        let (mut tail, mut sum) = (-T::Acc::infinity(), T::Acc::zero());
-        saved.tails.resize(order.len(), T::Acc::zero());
-        for (&i, place) in order.iter().zip(&mut saved.tails).rev() {
-            let z = scores[i as usize].widen() * rate;
-            tail = log_add(tail, z);
-            *place = tail;
-            sum += tail - z;
-        }
-        saved.order = order;
-        loss[0] = T::narrow(sum);
-        Ok(())
+        lists::forward(at, loss, scratch, |[scores, relevance], scratch| {
+            if scores.iter().any(|s| !s.is_finite()) {
+                return Ok(T::Acc::nan());
+            }
+            let (order, sorted) = argsort(relevance, true, scratch);
+            scratch.reals.give(sorted);
+            let rate = T::Acc::of(1.0 / self.softness);
+            let (mut tail, mut sum) = (-T::Acc::infinity(), T::Acc::zero());
+            saved.tails.resize(order.len(), T::Acc::zero());
+            for (&i, place) in order.iter().zip(&mut saved.tails).rev() {
+                let z = scores[i as usize].widen() * rate;
+                tail = log_add(tail, z);
+                *place = tail;
+                sum += tail - z;
+            }
+            saved.order = order;
+            Ok(sum)
+        })
     }
 
     fn vjp<T: Real>(
         &self,
         at: Point<'_, T, Saved<T::Acc>, 2>,
         [dloss]: [&[T]; 1],
-        [dscores, drelevance]: [&mut [T]; 2],
-        _: &mut Scratch<T>,
+        dx: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
     ) {
-        let Saved { order, tails } = at.saved;
-        if order.is_empty() {
-            dscores.fill(T::nan());
-            return drelevance.fill(T::nan());
-        }
-        let rate = T::Acc::of(1.0 / self.softness);
-        let mut before = -T::Acc::infinity();
-        for (&i, &tail) in order.iter().zip(tails) {
-            let i = i as usize;
-            // Σ over the places so far of the probability that the item is drawn there.
-            before = log_add(before, -tail);
-            let drawn = (at.x[0][i].widen() * rate + before).exp();
-            dscores[i] = T::narrow(dloss[0].widen() * rate * (drawn - T::Acc::one()));
-        }
+        let (Saved { order, tails }, dloss) = (at.saved, dloss[0].widen());
+        lists::backward(&at, dx, scratch, |[scores, _], [dscores, _], _| {
+            let rate = T::Acc::of(1.0 / self.softness);
+            let mut before = -T::Acc::infinity();
+            for (&i, &tail) in order.iter().zip(tails) {
+                let i = i as usize;
+                // Σ over the places so far of the probability that the item is drawn there.
+                before = log_add(before, -tail);
+                let drawn = (scores[i].widen() * rate + before).exp();
+                dscores[i] = T::narrow(dloss * rate * (drawn - T::Acc::one()));
+            }
+        });
     }
 }
 
@@ -151,13 +150,13 @@ impl Contract<2> for ListMleLoss {
 /// $$ L(s, t) = \sum_{i=1}^n \Bigl( \ln \sum_{j \ge i} e^{s_{\pi(j)} / \varepsilon} - \frac{s_{\pi(i)}}{\varepsilon} \Bigr), \qquad
 /// t_{\pi(1)} \ge t_{\pi(2)} \ge \dots $$
 ///
-/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Shapes: `(…, n)` twice to `(…)`. An entry of relevance −∞ is ignored.
 /// * Softness: ε, in the unit of the scores; 1 in the paper. It has no hard limit.
 /// * Only the order of the relevances counts; equal ones keep their places.
 /// * Gradient: exact in the scores, in which the loss is convex; zero in the relevances.
-/// * An item with NaN, or with a score that is not finite, is NaN.
+/// * A list with NaN, or with a score that is not finite, is NaN.
 /// * Cost: O(n log n) forward, O(n) backward.
-/// * Errors: a softness that is not finite and above zero; n = 0.
+/// * Errors: a softness that is not finite and above zero.
 ///
 /// ```
 /// use ndarray::array;

@@ -7,17 +7,17 @@
 //!
 //! * Softness: the common unit of scores and relevances; ε. The paper has ε = 1, which is the default.
 //! * The least value over $s$, at $s = t$ up to a constant, is the entropy of $p$, not 0.
-//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the best items differ. There is no hard
-//!   form.
+//! * As ε → 0 it has no limit: the loss grows as $1/\varepsilon$ where the best items differ. There is no
+//!   hard form.
 //! * Gradient: exact everywhere, to scores and relevances.
-//! * −∞ as a relevance says that an item cannot be first. An item with −∞ only, or with NaN, +∞ or a score of
-//!   −∞, is NaN.
+//! * An entry of relevance −∞ is ignored: it has no part in either distribution, so that its score does not
+//!   matter. A list with nothing left has the loss 0. A list with NaN, +∞ or a score of −∞ is NaN.
 //! * Cost: O(n) forward and backward.
 //!
 //! Paper: Cao, Qin, Liu, Tsai and Li, *Learning to rank: from pairwise approach to listwise approach*, ICML
 //! 2007.
 
-use super::lists::of_lists;
+use super::lists::{self, of_lists};
 use crate::choice::Softmax;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
@@ -47,7 +47,7 @@ impl ListNetLoss {
 
 impl Operator<2> for ListNetLoss {
     const NAME: &'static str = "list_net_loss";
-    const SIGNATURE: &'static str = "scores(n>=1), relevance(n) -> loss()";
+    const SIGNATURE: &'static str = "scores(n), relevance(n) -> loss()";
     type Saved<T: Real> = ();
 
     fn validate(&self, _: &[usize]) -> Result<(), Error> {
@@ -61,51 +61,49 @@ impl Operator<2> for ListNetLoss {
     fn forward<T: Real>(
         &self,
         at: Args<'_, T, 2>,
-        [loss]: [&mut [T]; 1],
+        loss: [&mut [T]; 1],
         _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [scores, relevance] = at.x;
-        if scores.iter().any(|s| !s.is_finite()) {
-            loss[0] = T::nan();
-            return Ok(());
-        }
-        let p = self.softmax(relevance, scratch);
-        let rate = T::of(1.0 / self.softness);
-        let top = T::constant(largest(scores));
-        let mut z = scratch.reals.copy(scores);
-        z.iter_mut().for_each(|z| *z = (*z - top) * rate);
-        let mean = sum_by(&p, &z, |p, z| p.widen() * z.widen());
-        loss[0] = T::narrow(exp_sum(&mut z, T::zero()).ln() - mean);
-        scratch.reals.give(z);
-        scratch.reals.give(p);
-        Ok(())
+        lists::forward(at, loss, scratch, |[scores, relevance], scratch| {
+            if scores.iter().any(|s| !s.is_finite()) {
+                return Ok(T::Acc::nan());
+            }
+            let p = self.softmax(relevance, scratch);
+            let rate = T::of(1.0 / self.softness);
+            let top = T::constant(largest(scores));
+            let mut z = scratch.reals.copy(scores);
+            z.iter_mut().for_each(|z| *z = (*z - top) * rate);
+            let mean = sum_by(&p, &z, |p, z| p.widen() * z.widen());
+            let loss = exp_sum(&mut z, T::zero()).ln() - mean;
+            scratch.reals.give(z);
+            scratch.reals.give(p);
+            Ok(loss)
+        })
     }
 
     fn vjp<T: Real>(
         &self,
         at: Point<'_, T, (), 2>,
         [dloss]: [&[T]; 1],
-        [dscores, drelevance]: [&mut [T]; 2],
+        dx: [&mut [T]; 2],
         scratch: &mut Scratch<T>,
     ) {
-        let [scores, relevance] = at.x;
-        if at.y[0][0].is_nan() {
-            dscores.fill(T::nan());
-            return drelevance.fill(T::nan());
-        }
-        let p = self.softmax(relevance, scratch);
-        let q = self.softmax(scores, scratch);
-        let rate = T::of(1.0 / self.softness) * dloss[0];
-        let top = T::constant(largest(scores));
-        let z = |score: T| (score - top) * T::of(1.0 / self.softness);
-        let mean = T::narrow(sum_by(&p, scores, |p, s| (p * z(s)).widen()));
-        for (i, (ds, dr)) in dscores.iter_mut().zip(drelevance).enumerate() {
-            *ds = rate * (q[i] - p[i]);
-            *dr = rate * p[i] * (mean - z(scores[i]));
-        }
-        scratch.reals.give(q);
-        scratch.reals.give(p);
+        let dloss = dloss[0];
+        lists::backward(&at, dx, scratch, |[scores, relevance], [dscores, drelevance], scratch| {
+            let p = self.softmax(relevance, scratch);
+            let q = self.softmax(scores, scratch);
+            let rate = T::of(1.0 / self.softness) * dloss;
+            let top = T::constant(largest(scores));
+            let z = |score: T| (score - top) * T::of(1.0 / self.softness);
+            let mean = T::narrow(sum_by(&p, scores, |p, s| (p * z(s)).widen()));
+            for (i, (ds, dr)) in dscores.iter_mut().zip(drelevance).enumerate() {
+                *ds = rate * (q[i] - p[i]);
+                *dr = rate * p[i] * (mean - z(scores[i]));
+            }
+            scratch.reals.give(q);
+            scratch.reals.give(p);
+        });
     }
 }
 
@@ -139,13 +137,13 @@ impl Contract<2> for ListNetLoss {
 /// $$ L(s, t) = -\sum_i p_i \ln q_i, \qquad p = \mathrm{softmax}(t / \varepsilon), \quad
 /// q = \mathrm{softmax}(s / \varepsilon) $$
 ///
-/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Shapes: `(…, n)` twice to `(…)`. An entry of relevance −∞ is ignored: it is in neither distribution.
 /// * Softness: ε, in the common unit of scores and relevances; 1 in the paper.
 /// * Its least value over the scores is the entropy of $p$. It has no hard limit.
 /// * Gradient: exact everywhere, to scores and relevances.
-/// * −∞ as a relevance says that an item cannot be first. NaN, +∞ or a score of −∞ make the loss NaN.
+/// * NaN, +∞ or a score of −∞ make the loss of their list NaN.
 /// * Cost: O(n) forward and backward.
-/// * Errors: a softness that is not finite and above zero; n = 0.
+/// * Errors: a softness that is not finite and above zero.
 ///
 /// ```
 /// use ndarray::array;

@@ -6,18 +6,20 @@
 //! with [soft ranks](crate::order::soft_rank) on the permutahedron. It lies in \[0, 2\].
 //!
 //! * Softness: the unit of the scores; ε.
-//! * Hard limit: one minus Spearman's correlation; equal values share the mean of their ranks. With growing ε,
-//!   one minus Pearson's correlation between the scores and the ranks of the target.
-//! * Where all scores, or all targets, are equal there is no correlation: the loss is 1 and the gradient zero.
+//! * Hard limit: one minus Spearman's correlation; equal values share the mean of their ranks. With growing
+//!   ε, one minus Pearson's correlation between the scores and the ranks of the target.
+//! * An entry with a target of −∞ is ignored. Where all other targets are equal there is nothing to rank: the
+//!   loss is 0, and so is the gradient. Where all scores are equal there is no correlation: the loss is 1 and
+//!   the gradient zero.
 //! * Gradient: that of the soft ranks in the scores; zero in the target, at which the loss jumps where two
 //!   are equal.
-//! * A NaN makes its item NaN.
+//! * A NaN makes its list NaN; a score of ±∞ is above or below all others.
 //! * Cost: O(n log n) forward, O(n) backward.
 //!
 //! Paper: Blondel, Teboul, Berthet and Djolonga, *Fast differentiable sorting and ranking*, ICML 2020,
 //! <https://arxiv.org/abs/2002.08871>.
 
-use super::lists::of_lists;
+use super::lists::{self, of_lists};
 use crate::order::{Regularization, SoftRank, average_ranks};
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
@@ -59,7 +61,7 @@ impl SpearmanLoss {
 
 impl Operator<2> for SpearmanLoss {
     const NAME: &'static str = "spearman_loss";
-    const SIGNATURE: &'static str = "scores(n>=1), target(n) -> loss()";
+    const SIGNATURE: &'static str = "scores(n), target(n) -> loss()";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
     type Saved<T: Real> = Saved<T>;
 
@@ -79,60 +81,72 @@ impl Operator<2> for SpearmanLoss {
     fn forward<T: Real>(
         &self,
         at: Args<'_, T, 2>,
-        [loss]: [&mut [T]; 1],
+        loss: [&mut [T]; 1],
         saved: &mut Saved<T>,
-        _: &mut Scratch<T>,
+        scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [scores, target] = at.x.map(|x| x.iter().map(|x| x.widen()).collect::<Vec<_>>());
-        let scratch = &mut Scratch::default();
-        saved.ranks.resize(scores.len(), T::Acc::zero());
-        saved.target.resize(scores.len(), T::Acc::zero());
-        let args = Args { x: [&scores[..]], k: [], sizes: at.sizes, item: at.item };
-        self.ranking().forward(args, [&mut saved.ranks], &mut saved.inner, scratch)?;
-        average_ranks(&target, false, &mut saved.target, scratch);
-        centre(&mut saved.target);
-        let mut ranks = saved.ranks.clone();
-        centre(&mut ranks);
-        loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &saved.target).cosine());
-        saved.scores = scores;
-        Ok(())
+        lists::forward(at, loss, scratch, |[scores, target], _| {
+            if lists::all_equal(target) {
+                return Ok(T::Acc::zero());
+            }
+            let [scores, target] = [scores, target].map(|x| x.iter().map(|x| x.widen()).collect::<Vec<_>>());
+            let scratch = &mut Scratch::default();
+            saved.ranks.resize(scores.len(), T::Acc::zero());
+            saved.target.resize(scores.len(), T::Acc::zero());
+            let args = Args { x: [&scores[..]], k: [], sizes: &[scores.len()], item: at.item };
+            self.ranking().forward(args, [&mut saved.ranks], &mut saved.inner, scratch)?;
+            average_ranks(&target, false, &mut saved.target, scratch);
+            centre(&mut saved.target);
+            let mut ranks = saved.ranks.clone();
+            centre(&mut ranks);
+            saved.scores = scores;
+            Ok(T::Acc::one() - Angle::new(&ranks, &saved.target).cosine())
+        })
     }
 
     fn vjp<T: Real>(
         &self,
         at: Point<'_, T, Saved<T>, 2>,
         [dloss]: [&[T]; 1],
-        [dscores, _]: [&mut [T]; 2],
-        _: &mut Scratch<T>,
+        dx: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
     ) {
-        let Saved { scores, inner, ranks, target } = at.saved;
-        let mut dranks = ranks.clone();
-        centre(&mut dranks);
-        let (along, across) = Angle::new(&dranks, target).gradient();
-        let rate = -dloss[0].widen();
-        dranks.iter_mut().zip(target).for_each(|(d, &q)| *d = rate * (across * q - along * *d));
-        let x = [&scores[..]];
-        let point = Point { x, k: [], sizes: at.sizes, item: at.item, y: [&ranks[..]], saved: inner };
-        let mut dx = vec![T::Acc::zero(); scores.len()];
-        self.ranking().vjp(point, [&dranks], [&mut dx], &mut Scratch::default());
-        dscores.iter_mut().zip(dx).for_each(|(d, dx)| *d = T::narrow(dx));
+        let (Saved { scores, inner, ranks, target }, dloss) = (at.saved, dloss[0].widen());
+        lists::backward(&at, dx, scratch, |_, [dscores, _], _| {
+            if ranks.is_empty() {
+                return;
+            }
+            let mut dranks = ranks.clone();
+            centre(&mut dranks);
+            let (along, across) = Angle::new(&dranks, target).gradient();
+            dranks.iter_mut().zip(target).for_each(|(d, &q)| *d = -dloss * (across * q - along * *d));
+            let (x, sizes) = ([&scores[..]], &[scores.len()]);
+            let point = Point { x, k: [], sizes, item: at.item, y: [&ranks[..]], saved: inner };
+            let mut dx = vec![T::Acc::zero(); scores.len()];
+            self.ranking().vjp(point, [&dranks], [&mut dx], &mut Scratch::default());
+            dscores.iter_mut().zip(dx).for_each(|(d, dx)| *d = T::narrow(dx));
+        });
     }
 
     fn hard<T: Float>(
         &self,
         at: Args<'_, T, 2>,
-        [loss]: [&mut [T]; 1],
+        loss: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [ranks, target] = at.x.map(|x| {
-            let mut ranks = vec![T::zero(); x.len()];
-            average_ranks(x, false, &mut ranks, scratch);
-            let mut ranks: Vec<_> = ranks.into_iter().map(T::widen).collect();
-            centre(&mut ranks);
-            ranks
-        });
-        loss[0] = T::narrow(T::Acc::one() - Angle::new(&ranks, &target).cosine());
-        Ok(())
+        lists::forward(at, loss, scratch, |x, scratch| {
+            if lists::all_equal(x[1]) {
+                return Ok(T::Acc::zero());
+            }
+            let [ranks, target] = x.map(|x| {
+                let mut ranks = vec![T::zero(); x.len()];
+                average_ranks(x, false, &mut ranks, scratch);
+                let mut ranks: Vec<_> = ranks.into_iter().map(T::widen).collect();
+                centre(&mut ranks);
+                ranks
+            });
+            Ok(T::Acc::one() - Angle::new(&ranks, &target).cosine())
+        })
     }
 }
 
@@ -207,7 +221,8 @@ impl Contract<2> for SpearmanLoss {
             a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>()
         };
         let scale = (moment(&r, &r) * moment(&q, &q)).sqrt();
-        Some([vec![if scale < 1e-12 { 1.0 } else { 1.0 - moment(&r, &q) / scale }]])
+        let loss = if scale < 1e-12 { 1.0 } else { 1.0 - moment(&r, &q) / scale };
+        Some([vec![if moment(&q, &q) == 0.0 { 0.0 } else { loss }]])
     }
 }
 
@@ -218,14 +233,15 @@ impl Contract<2> for SpearmanLoss {
 ///
 /// with the L2 [soft ranks](crate::order::soft_rank) $r$ of the scores and the ranks $q$ of the target.
 ///
-/// * Shapes: `(…, n)` twice to `(…)`, n ≥ 1.
+/// * Shapes: `(…, n)` twice to `(…)`. An entry with a target of −∞ is ignored.
 /// * Softness: ε of the soft ranks, in the unit of the scores.
 /// * Hard limit: one minus Spearman's correlation; equal values share the mean of their ranks.
-/// * Where all scores, or all targets, are equal, the loss is 1 and the gradient zero.
+/// * Where all targets are equal, the loss is 0; where all scores are, it is 1. Either way the gradient is
+///   zero.
 /// * Gradient: that of the soft ranks in the scores; zero in the target.
-/// * A NaN makes its item NaN.
+/// * A NaN makes its list NaN.
 /// * Cost: O(n log n) forward, O(n) backward.
-/// * Errors: a softness that is not finite and above zero; n = 0.
+/// * Errors: a softness that is not finite and above zero.
 ///
 /// ```
 /// use ndarray::array;

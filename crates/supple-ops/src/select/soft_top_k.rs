@@ -4,36 +4,45 @@
 //!
 //! $$ y = \operatorname*{argmax}_{y \in C_k} \; \langle y, x \rangle - \varepsilon \, \Omega(y) $$
 //!
-//! * `"l2"`: $\Omega = \tfrac12 \lVert y \rVert^2$ gives
-//!   $y_i = \min(\max(x_i / \varepsilon - \tau, 0), 1)$, the Euclidean projection of $x / \varepsilon$.
-//! * `"entropic"`: $\Omega = \sum_i y_i \ln y_i + (1 - y_i) \ln (1 - y_i)$ gives
-//!   $y_i = 1 / (1 + e^{\tau - x_i / \varepsilon})$, known as the limited multi-label projection (LML). At k = 1
-//!   this is not [`softmax`](crate::choice::softmax()), which is smoothed by the entropy of one choice and
-//!   not of n yes-or-no answers.
+//! | `regularization` | $\Omega(y)$ | $y_i$, with $z_i = x_i / \varepsilon$ |
+//! |---|---|---|
+//! | `"l2"` | $\tfrac12 \sum_i y_i^2$ | $[z_i - \tau]_0^1$, the Euclidean projection of $z$ |
+//! | `"entropic"` | $\sum_i y_i \ln y_i + (1 - y_i) \ln (1 - y_i)$ | $1 / (1 + e^{\tau - z_i})$ |
+//! | `"shannon"` | $\sum_i y_i \ln y_i$ | $\min(e^{z_i - \tau}, 1)$ |
+//! | `"p3/2"` | $\tfrac23 \sum_i y_i^{3/2}$ | $([z_i - \tau]_0^1)^2$ |
+//! | `"p4/3"` | $\tfrac34 \sum_i y_i^{4/3}$ | $([z_i - \tau]_0^1)^3$ |
 //!
-//! In either, τ is the one threshold that makes the mask sum to k.
+//! where τ is the one threshold that makes the mask sum to k and $[t]_0^1 = \min(\max(t, 0), 1)$. At k = 1
+//! the caps do not bind: then `"l2"` is [`sparsemax`](crate::choice::sparsemax()), `"shannon"` is
+//! [`softmax`](crate::choice::softmax()), and a p-norm is [`entmax`](crate::choice::entmax()) with α = p at
+//! softness (p − 1) ε. `"entropic"` is *not* softmax at k = 1: it is smoothed by the entropy of n yes-or-no
+//! answers, not by that of one choice. It is the limited multi-label projection (LML).
 //!
-//! * Softness: the unit of `x`; ε. The L2 mask is hard where the k-th value leads the next by ε or more.
+//! * Softness: the unit of `x`; ε. With L2 and p-norms the mask is hard where the k-th value leads the next
+//!   by ε or more.
 //! * Hard limit: the 0/1 mask of the k largest. Where the k-th value is tied, the ties share what is left
 //!   in the limit; in the hard form the first positions win.
-//! * Gradient: L2, centred on the entries strictly between 0 and 1, zero elsewhere; an entry that has just
-//!   reached 0 or 1 (a kink) counts as fixed; the second derivative is zero almost everywhere. Entropic,
-//!   exact, with curvature. At k = 0 and k = n the mask is constant and the gradient zero.
+//! * Gradient: centred on the entries strictly between 0 and 1, zero elsewhere; an entry that has just
+//!   reached 1, or 0 with L2 (a kink), counts as fixed. With L2 the second derivative is zero almost
+//!   everywhere; the others have curvature. `"entropic"` has no kinks; `"shannon"` and the p-norms have them
+//!   at 1 only. At k = 0 and k = n the mask is constant and the gradient zero.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN makes its item NaN,
 //!   and so do more than k of +∞.
 //! * Cost: O(n) expected on any data; Newton's method on the threshold takes a few passes.
 //!
 //! Papers: Martins and Kreutzer, *Learning what's easy: fully differentiable neural easy-first taggers*,
 //! EMNLP 2017 (budgets); Amos, Koltun, Kolter, *The limited multi-label projection layer*, 2019,
-//! <https://arxiv.org/abs/1906.08707>.
+//! <https://arxiv.org/abs/1906.08707>; Sander, Puigcerver, Djolonga, Peyré, Blondel, *Fast, differentiable
+//! and sparse top-k: a convex analysis perspective*, ICML 2023, <https://arxiv.org/abs/2302.01425> (p-norms).
 
+use super::cut::{self, Centred, centre, check_k, hard_mask};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
     choices, map, params,
 };
-use supple_numerics::elementary::exp_slice;
-use supple_numerics::simplex::{capped_simplex, kth_largest, largest, logistic};
+use supple_numerics::elementary::{exp_slice, ln_slice};
+use supple_numerics::simplex::{capped_exponential, capped_power, capped_simplex, logistic};
 
 choices! {
     /// What smooths the mask.
@@ -42,6 +51,12 @@ choices! {
         L2 = "l2",
         /// Binary entropy of each entry: smooth, never exactly 0 or 1 (LML).
         Entropic = "entropic",
+        /// Shannon's entropy: never 0, and softmax at k = 1.
+        Shannon = "shannon",
+        /// The norm with p = 3/2: sparse, smooth at 0.
+        ThreeHalves = "p3/2",
+        /// The norm with p = 4/3: sparse, smoother at 0.
+        FourThirds = "p4/3",
     }
 }
 
@@ -65,10 +80,7 @@ impl Operator for SoftTopK {
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
-        match sizes.first() {
-            Some(&n) if self.k > n => Err(Error::argument(Self::NAME, "k", format!("<= n = {n}"), self.k)),
-            _ => Ok(()),
-        }
+        check_k(Self::NAME, self.k, sizes)
     }
 
     fn scaling(&self) -> Option<Scaling> {
@@ -82,27 +94,18 @@ impl Operator for SoftTopK {
         _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [x] = at.x;
-        let Some(Cut { kth, next }) = cut(x, self.k, y, scratch)? else { return Ok(()) };
-        let (softness, kth) = (T::of(self.softness), T::constant(kth));
-        let gap = ((kth.value() - next) / softness.value()).to_f64();
-        if !gap.is_finite() {
-            // A hard choice; none at all between infinities.
-            let chosen = |x: T| if gap.is_nan() { T::nan() } else { T::of(if x >= kth { 1.0 } else { 0.0 }) };
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = chosen(x));
-            return Ok(());
-        }
-        y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - kth) / softness);
+        let centred = centre(at.x[0], self.k, self.softness, y, scratch)?;
+        let Some(Centred { next, .. }) = centred else { return Ok(()) };
         match self.regularization {
             Regularization::L2 => {
                 let mut buffer = scratch.wide.empty();
-                let threshold = T::narrow(capped_simplex(y, self.k, -gap, &mut buffer));
+                let threshold = T::narrow(capped_simplex(y, self.k, next, &mut buffer));
                 y.iter_mut().for_each(|y| *y = clamp(*y - threshold));
                 scratch.wide.give(buffer);
             }
             Regularization::Entropic => {
                 let mut buffer = scratch.reals.empty();
-                let threshold = logistic(y, self.k, -gap, &mut buffer);
+                let threshold = logistic(y, self.k, next, &mut buffer);
                 buffer.clear();
                 buffer.extend(y.iter().map(|&z| -(z - threshold).abs()));
                 exp_slice(&mut buffer);
@@ -112,31 +115,59 @@ impl Operator for SoftTopK {
                 }
                 scratch.reals.give(buffer);
             }
+            Regularization::Shannon => {
+                let factor = T::narrow(capped_exponential(y, self.k));
+                y.iter_mut().for_each(|y| *y = clamp(*y * factor));
+            }
+            Regularization::ThreeHalves => {
+                let mut buffer = scratch.wide.empty();
+                let threshold = T::narrow(capped_power::<2, T>(y, self.k, next, &mut buffer));
+                y.iter_mut().for_each(|y| *y = clamp(*y - threshold).square());
+                scratch.wide.give(buffer);
+            }
+            Regularization::FourThirds => {
+                let mut buffer = scratch.wide.empty();
+                let threshold = T::narrow(capped_power::<3, T>(y, self.k, next, &mut buffer));
+                let cube = |y: T| y * y.square();
+                y.iter_mut().for_each(|y| *y = cube(clamp(*y - threshold)));
+                scratch.wide.give(buffer);
+            }
         }
         Ok(())
     }
 
     fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        let entropic = self.regularization == Regularization::Entropic;
-        // The slope of an entry in its own x, for a fixed threshold and in units of 1 / ε.
-        let slope = |y: T| match entropic {
-            true => y * (T::one() - y),
-            false if y > T::zero() && y < T::one() => T::one(),
-            false => T::zero(),
+        let (y, zero, one) = (at.y[0], T::zero(), T::one());
+        let inside = |y: T| y > zero && y < one;
+        // The slopes of entries in their own x at a fixed threshold: y^{1 − 1/r} for an r-th power.
+        let power = match self.regularization {
+            Regularization::L2 => {
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = if inside(y) { one } else { zero });
+                1.0
+            }
+            Regularization::Entropic => {
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = y * (one - y));
+                1.0
+            }
+            Regularization::Shannon => {
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = if y < one { y } else { zero });
+                1.0
+            }
+            Regularization::ThreeHalves => {
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = if inside(y) { y.sqrt() } else { zero });
+                2.0
+            }
+            Regularization::FourThirds => {
+                // Powers of 0 are slow and of no use.
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = if y > zero { y } else { one });
+                ln_slice(dx);
+                dx.iter_mut().for_each(|dx| *dx *= T::of(2.0 / 3.0));
+                exp_slice(dx);
+                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = if inside(y) { *dx } else { zero });
+                3.0
+            }
         };
-        let (mut total, mut moved) = (T::Acc::zero(), T::Acc::zero());
-        for (&y, &dy) in at.y[0].iter().zip(dy) {
-            total += slope(y).widen();
-            moved += (slope(y) * dy).widen();
-        }
-        if total == T::Acc::zero() {
-            return;
-        }
-        let mean = T::narrow(moved / total);
-        let rate = T::of(1.0 / self.softness);
-        for ((dx, &y), &dy) in dx.iter_mut().zip(at.y[0]).zip(dy) {
-            *dx = rate * slope(y) * (dy - mean);
-        }
+        cut::vjp(dy, dx, T::of(power / self.softness));
     }
 
     fn hard<T: Float>(
@@ -145,46 +176,8 @@ impl Operator for SoftTopK {
         [y]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let [x] = at.x;
-        let Some(Cut { kth, .. }) = cut(x, self.k, y, scratch)? else { return Ok(()) };
-        let mut ties = self.k - x.iter().filter(|&&x| x > kth).count();
-        for (y, &x) in y.iter_mut().zip(x) {
-            let tied = x == kth && ties > 0;
-            ties -= tied as usize;
-            *y = T::of(if x > kth || tied { 1.0 } else { 0.0 });
-        }
-        Ok(())
+        hard_mask(at.x[0], self.k, y, scratch)
     }
-}
-
-/// The k-th largest value and the one after.
-struct Cut<F> {
-    kth: F,
-    next: F,
-}
-
-/// Where the mask is cut, or `None` where there is nothing to find and `y` has been written.
-fn cut<T: Real>(
-    x: &[T],
-    k: usize,
-    y: &mut [T],
-    scratch: &mut Scratch<T>,
-) -> Result<Option<Cut<T::Value>>, Fault> {
-    if largest(x).is_nan() {
-        y.fill(T::nan());
-        return Ok(None);
-    }
-    if k == 0 || k > x.len() {
-        y.fill(T::zero());
-        return Ok(None);
-    }
-    let mut keys = scratch.keys.empty();
-    let (kth, next) = kth_largest(x, k, &mut keys);
-    scratch.keys.give(keys);
-    if kth == T::Value::of(f64::NEG_INFINITY) {
-        return Err(Fault::Infeasible);
-    }
-    Ok(Some(Cut { kth, next }))
 }
 
 /// Into `[0, 1]`; at the ends without a tangent.
@@ -201,21 +194,28 @@ fn clamp<T: Real>(y: T) -> T {
 impl Contract for SoftTopK {
     const SUMMARY: &'static str = "mask of the k largest";
     const PAPER: &'static str =
-        "Amos et al., 2019, arXiv:1906.08707 (entropic); Martins and Kreutzer, EMNLP 2017";
+        "Martins and Kreutzer, EMNLP 2017; Amos et al., 2019 (entropic); Sander et al., ICML 2023 (p-norms)";
     const COST: &'static str = "O(n) expected forward, O(n) backward, O(n) memory";
     const ARGUMENTS: &'static [&'static str] = &["k", "softness"];
 
     fn cases() -> Vec<Self> {
-        let l2 = |k, softness| Self { k, softness, ..Self::default() };
-        let entropic = |k, softness| Self { regularization: Regularization::Entropic, ..l2(k, softness) };
+        use Regularization::*;
+        let case = |regularization, k, softness| Self { k, softness, regularization };
         vec![
-            l2(1, 0.1),
-            l2(3, 1.0),
-            l2(2, 20.0),
-            l2(0, 1.0),
-            entropic(1, 0.1),
-            entropic(3, 1.0),
-            entropic(2, 20.0),
+            case(L2, 1, 0.1),
+            case(L2, 3, 1.0),
+            case(L2, 2, 20.0),
+            case(L2, 0, 1.0),
+            case(Entropic, 1, 0.1),
+            case(Entropic, 3, 1.0),
+            case(Entropic, 2, 20.0),
+            case(Shannon, 1, 0.1),
+            case(Shannon, 3, 0.5),
+            case(Shannon, 2, 20.0),
+            case(ThreeHalves, 1, 0.1),
+            case(ThreeHalves, 3, 2.0),
+            case(FourThirds, 2, 3.0),
+            case(FourThirds, 3, 0.2),
         ]
     }
 
@@ -240,6 +240,9 @@ impl Contract for SoftTopK {
             let entry = |z: &f64| match self.regularization {
                 Regularization::L2 => (z - threshold).clamp(0.0, 1.0),
                 Regularization::Entropic => 1.0 / (1.0 + (threshold - z).exp()),
+                Regularization::Shannon => (z - threshold).exp().min(1.0),
+                Regularization::ThreeHalves => (z - threshold).clamp(0.0, 1.0).powi(2),
+                Regularization::FourThirds => (z - threshold).clamp(0.0, 1.0).powi(3),
             };
             z.iter().map(entry).collect()
         };
@@ -253,22 +256,22 @@ impl Contract for SoftTopK {
     }
 }
 
-/// The mask of the `k` largest entries along the last axis, by projection of $x / \varepsilon$ onto the capped
-/// simplex, with L2 regularization.
+/// The mask of the `k` largest entries along the last axis, by projection of $x / \varepsilon$ onto the
+/// capped simplex, with L2 regularization.
 ///
 /// $$ y_i = \min\!\left(\max\!\left(\frac{x_i}{\varepsilon} - \tau, 0\right), 1\right), \qquad \sum_i y_i = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, k ≤ n.
 /// * Softness: ε, in the unit of `x`. The mask is hard where the k-th value leads the next by ε or more.
 /// * Hard limit: the 0/1 mask of the k largest; where the k-th value is tied, the ties share what is left.
-/// * Gradient: centred on the entries strictly between 0 and 1, zero elsewhere; an entry that has just reached
-///   0 or 1 counts as fixed. Second derivatives are zero almost everywhere; the
-///   [entropic form](Regularization::Entropic) of [`SoftTopK`] has curvature. Zero for k = n.
+/// * Gradient: centred on the entries strictly between 0 and 1, zero elsewhere; an entry that has just
+///   reached 0 or 1 counts as fixed. Second derivatives are zero almost everywhere; the other
+///   [regularizations](Regularization) of [`SoftTopK`] have curvature. Zero for k = n.
 /// * −∞ is never chosen; an item with fewer than k other entries is an error. NaN makes its item NaN.
 /// * Cost: O(n) expected forward, O(n) backward.
 /// * Errors: a softness that is not finite and above zero; k > n.
 ///
-/// For the entropic form, another axis, the hard mask or ragged batches, call
+/// For the entropic forms and the p-norms, another axis, the hard mask or ragged batches, call
 /// [`evaluate`](supple_core::evaluate) with a [`SoftTopK`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///

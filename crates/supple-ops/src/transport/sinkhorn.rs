@@ -26,7 +26,6 @@
 //!
 //! Cuturi, *Sinkhorn distances: lightspeed computation of optimal transport*, NeurIPS 2013.
 
-mod laplacian;
 mod potentials;
 mod support;
 #[cfg(test)]

@@ -4,4 +4,6 @@ mod choice;
 mod common;
 mod order;
 mod sequence;
+mod softjax_permutahedron;
+mod softjax_rows;
 mod transport;

@@ -1,7 +1,7 @@
 //! The entropic plan on plain values: Sinkhorn's iteration, then Newton's.
 
-use super::laplacian::{Laplacian, STALE};
 use supple_core::Fault;
+use supple_numerics::bipartite::{Laplacian, STALE};
 use supple_numerics::elementary::{dot, exp_slice, exp_sum};
 
 /// Entries below are taken as zero, and scalings are kept far from their inverse: products neither

@@ -1,7 +1,7 @@
 //! Where a plan may have mass.
 
-use super::laplacian::Laplacian;
 use supple_core::Real;
+use supple_numerics::bipartite::Laplacian;
 
 /// The entries with mass, and the factor of the dual's Hessian there.
 ///

@@ -1,21 +1,24 @@
-//! Linear systems in the Hessian of the dual of entropic transport.
+//! Linear systems in the Hessian of the duals of transport.
 //!
-//! For a plan $P$ with marginals $r, c$ the Hessian is $H = \begin{pmatrix} \mathrm{diag}(r) & P \\
-//! P^\top & \mathrm{diag}(c) \end{pmatrix}$: up to the sign of the second half, the Laplacian of a graph
-//! that joins row $i$ to column $j$ with weight $P_{ij}$. Eliminating a node joins its neighbours by
-//! $w_{jk} \mathrel{+}= w_{ij} w_{ik} / \sum_l w_{il}$; all terms are positive, so that nothing cancels
-//! and the factor is right to a few units in the last place of each weight, however nearly the graph
-//! falls apart. Nodes that are the last of their component get the potential 0.
+//! For a matrix $P \ge 0$ with row and column sums $r, c$ it is
+//! $H = \begin{pmatrix} \mathrm{diag}(r) & P \\ P^\top & \mathrm{diag}(c) \end{pmatrix}$: up to the sign of
+//! the second half, the Laplacian of a graph that joins row $i$ to column $j$ with weight $P_{ij}$. Where
+//! transport is smoothed by entropy, $P$ is the plan; by squares, it is 1 where the plan has mass.
+//!
+//! Eliminating a node joins its neighbours by $w_{jk} \mathrel{+}= w_{ij} w_{ik} / \sum_l w_{il}$; all terms
+//! are positive, so that nothing cancels and the factor is right to a few units in the last place of each
+//! weight, however nearly the graph falls apart. Nodes that are the last of their component get the
+//! potential 0.
 
+use crate::elementary::dot;
 use supple_core::Real;
-use supple_numerics::elementary::dot;
 
 /// How far a plan may move, relative to each entry, before its factor must be computed anew.
-pub(super) const STALE: f64 = 1e-7;
+pub const STALE: f64 = 1e-7;
 
 /// The factor of the Laplacian that is left on the columns when the rows are eliminated.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Laplacian {
+pub struct Laplacian {
     n: usize,
     /// Row-major; above the diagonal the share $w_{jk} / \sum_{l > j} w_{jl}$ of each later
     /// neighbour, on it the sum.
@@ -36,6 +39,25 @@ impl Laplacian {
             add_products(&mut w, n, &scaled, rows);
         }
         let mut this = Self { n, shares: w };
+        this.eliminate();
+        this
+    }
+
+    /// The same for rows of weights 1: the columns that each is joined to. All rows and the `n` columns are
+    /// also joined to the ground, a node with the potential 0, by this weight, which may be 0. Rows that are
+    /// joined to nothing are passed over.
+    pub fn of_edges<'a>(n: usize, rows: impl Iterator<Item = &'a [u32]>, ground: f64) -> Self {
+        let mut this = Self { n: n + 1, shares: vec![0.0; (n + 1) * (n + 1)] };
+        let w = &mut this.shares;
+        (0..n).for_each(|j| w[j * (n + 1) + n] = ground);
+        for row in rows {
+            let weight = 1.0 / (row.len() as f64 + ground);
+            for (place, &j) in row.iter().enumerate() {
+                let to = &mut w[j as usize * (n + 1)..][..n + 1];
+                row[place + 1..].iter().for_each(|&k| to[k as usize] += weight);
+                to[n] += ground * weight;
+            }
+        }
         this.eliminate();
         this
     }
@@ -63,8 +85,9 @@ impl Laplacian {
         self.shares.iter_mut().step_by(self.n + 1).for_each(|sum| *sum *= by);
     }
 
-    /// Solves in place.
-    fn solve<A: Real>(&self, x: &mut [A]) {
+    /// Solves the system of the columns in place. What `x` has for the last column of a component, or for the
+    /// ground, is taken to be what makes the sum zero, whatever it is.
+    pub fn solve<A: Real>(&self, x: &mut [A]) {
         let n = self.n;
         for (j, row) in self.shares.chunks_exact(n.max(1)).enumerate() {
             let (head, tail) = x.split_at_mut(j + 1);
