@@ -8,6 +8,7 @@ pub mod elementary;
 pub mod factor;
 pub mod isotonic;
 pub mod laplace;
+pub mod line_transport;
 pub mod noise;
 pub mod pooling;
 pub mod simplex;

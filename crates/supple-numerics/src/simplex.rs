@@ -42,12 +42,34 @@ pub fn largest<T: Real>(x: &[T]) -> T::Value {
 
 /// The `k`-th and the next largest value, for `1 <= k <= n`; the next of the last is −∞. NaN counts as
 /// largest. O(n) in the worst case.
+///
+/// Where k is small, k + 1 rows of a few entries have a largest entry that is not below the k + 1-th largest of
+/// these: few others need to be looked at.
 pub fn kth_largest<T: Real>(x: &[T], k: usize, keys: &mut Vec<u64>) -> (T::Value, T::Value) {
+    const ROW: usize = 16;
     keys.clear();
-    keys.extend(x.iter().map(|x| !x.value().key()));
+    if x.len() >= 3 * ROW * (k + 1) {
+        keys.extend(x.as_chunks::<ROW>().0.iter().map(|row| !largest_but_nan(row).key()));
+        let bound = T::Value::from_key(!*keys.select_nth_unstable(k).1);
+        keys.clear();
+        let counts = |x: &T| !(x.value() < bound);
+        for row in x.chunks(ROW) {
+            if row.iter().fold(false, |any, x| any | counts(x)) {
+                keys.extend(row.iter().filter(|x| counts(x)).map(|x| !x.value().key()));
+            }
+        }
+    } else {
+        keys.extend(x.iter().map(|x| !x.value().key()));
+    }
     let (_, &mut kth, rest) = keys.select_nth_unstable(k - 1);
     let next = rest.iter().min().map_or(T::Value::of(f64::NEG_INFINITY), |&key| T::Value::from_key(!key));
     (T::Value::from_key(!kth), next)
+}
+
+#[inline]
+fn largest_but_nan<T: Real>(row: &[T]) -> T::Value {
+    let bottom = T::Value::of(f64::NEG_INFINITY);
+    row.iter().fold(bottom, |largest, x| if x.value() > largest { x.value() } else { largest })
 }
 
 /// τ with `Σ max(z[i] − τ, 0) = total`, for a positive total and the finite [`largest`] entry `top`.
@@ -228,6 +250,20 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn kth_largest_is_that_of_the_sorted(
+            x in prop::collection::vec(prop_oneof![-3.0..3.0, (-2i32..2).prop_map(f64::from)], 1..400),
+            part in 0.0..1.0,
+        ) {
+            let k = 1 + (part * part * part * (x.len() - 1) as f64) as usize;
+            let mut sorted = x.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let next = sorted.get(k).copied().unwrap_or(f64::NEG_INFINITY);
+            prop_assert_eq!(kth_largest(&x, k, &mut vec![]), (sorted[k - 1], next));
+        }
+    }
+
     #[test]
     fn no_data_are_slow() {
         // Each entry twice as far down as the one before: every bound drops few of them.
@@ -288,5 +324,7 @@ mod tests {
         assert!(largest(&with_nan).is_nan());
         assert_eq!(kth_largest(&[1.0, 3.0, 3.0, -1.0], 2, &mut vec![]), (3.0, 1.0));
         assert_eq!(kth_largest(&[1.0f32], 1, &mut vec![]), (1.0, f32::NEG_INFINITY));
+        assert!(kth_largest(&with_nan.repeat(5), 5, &mut vec![]).0.is_nan());
+        assert_eq!(kth_largest(&with_nan.repeat(5), 6, &mut vec![]), (100.0, 100.0));
     }
 }

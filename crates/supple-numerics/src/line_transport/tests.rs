@@ -112,3 +112,77 @@ fn weights(n: usize) -> Vec<(&'static str, Vec<f64>)> {
         ("some zero", of_sum_one(noise.iter().map(|u| (3.0 * u).round() + if *u == noise[0] { 1.0 } else { 0.0 }).collect())),
     ]
 }
+
+/// Everything that a plan gives, one after the other.
+fn all_of<A: Real<Acc = A>>(plan: &LineTransport<A>) -> Vec<A> {
+    let n = plan.problem().values.len();
+    let wave = |factor: f64| (0..n).map(|j| A::of((factor * j as f64).sin())).collect::<Vec<A>>();
+    let load: Vec<A> = wave(0.3).iter().zip(&wave(0.3)[1..]).map(|(&a, &b)| a - b).collect();
+    let load: Vec<A> = load.iter().copied().chain([-load.iter().copied().sum::<A>()]).collect();
+    let (means, slopes) = plan.means(&wave(0.1));
+    let mut all = [plan.places(), plan.totals(&plan.problem().values), means, slopes].concat();
+    // Potentials are known up to a constant.
+    let potentials = plan.potentials(&load);
+    all.extend(potentials.windows(2).map(|pair| (pair[1] - pair[0]) * A::of(1.0 / n as f64)));
+    let mut weighted = vec![A::zero(); n];
+    plan.for_each_row(DEEP, |i, columns, row| {
+        columns.zip(row).for_each(|(j, &p)| weighted[i] += p * A::of((i * j) as f64).square());
+    });
+    all.extend(weighted.iter().map(|&w| w / A::of((n as f64).powi(4))));
+    all.extend(plan.pull(DEEP, |i, j| A::of((i + 3 * j) as f64 / n as f64).square() * A::of(1.0 / n as f64)));
+    all
+}
+
+const DEEP: f64 = 100.0;
+
+#[test]
+fn tangents_are_differences() {
+    let n = 150;
+    for (name, x) in data(n) {
+        if ["ties", "one value"].contains(&name) {
+            // Values that are moved apart would not be sorted.
+            continue;
+        }
+        for softness in [20.0, 0.5, 0.05] {
+            let (_, weights) = weights(n).swap_remove(1);
+            let problem = Problem { weights, ..uniform(x.clone(), n, softness) };
+            let mut random = Stream::new(4, 0, 0);
+            let mut moves = [random.normals(n), random.normals(n)];
+            // Neighbours move alike, so that they stay in order; masses keep their sum.
+            moves[0].iter_mut().zip(&x).for_each(|(v, x)| *v = 1.0 + x.sin());
+            let mean = moves[1].iter().sum::<f64>() / n as f64;
+            moves[1].iter_mut().zip(&problem.weights).for_each(|(v, w)| *v = (*v - mean) * w);
+            let excess: f64 = moves[1].iter().sum();
+            moves[1].iter_mut().for_each(|v| *v -= excess / n as f64);
+
+            let dual = |x: &[f64], v: &[f64]| x.iter().zip(v).map(|(&x, &v)| Dual::new(x, v)).collect();
+            let duals = Problem {
+                values: dual(&problem.values, &moves[0]),
+                weights: dual(&problem.weights, &moves[1]),
+                masses: problem.masses.clone(),
+                rate: problem.rate,
+            };
+            let plan = duals.clone().solve().unwrap();
+            let got = all_of(&plan);
+            assert!(all_of(&duals.at(plan.shifts())).iter().zip(&got).all(|(a, b)| (a.d - b.d).abs() < 1e-9));
+            let at = |step: f64| {
+                let moved = |x: &[f64], v: &[f64]| x.iter().zip(v).map(|(x, v)| x + step * v).collect();
+                let problem = Problem {
+                    values: moved(&problem.values, &moves[0]),
+                    weights: moved(&problem.weights, &moves[1]),
+                    ..problem.clone()
+                };
+                all_of(&problem.solve().unwrap())
+            };
+            let step = 1e-5;
+            let (here, ahead, behind) = (at(0.0), at(step), at(-step));
+            let largest = got.iter().fold(1.0, |most: f64, g| most.max(g.d.abs()));
+            for i in 0..got.len() {
+                let slope = (ahead[i] - behind[i]) / (2.0 * step);
+                assert!((got[i].v - here[i]).abs() < 1e-9 * (1.0 + here[i].abs()), "{name} {softness} {i}");
+                let gap = (got[i].d - slope).abs();
+                assert!(gap < 1e-6 * largest, "{name} {softness} {i}: {} for {slope}", got[i].d);
+            }
+        }
+    }
+}

@@ -2,7 +2,9 @@
 
 use super::methods::front;
 use super::shaped;
-use crate::order::{NeuralSortPermutation, SoftSortPrilloPermutation, SortingNetworkPermutation};
+use crate::order::{
+    NeuralSortPermutation, SinkhornPermutation, SoftSortPrilloPermutation, SortingNetworkPermutation,
+};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
 
@@ -28,6 +30,11 @@ front! {
             descending: front.descending,
             ..SoftSortPrilloPermutation::default()
         };
+        /// Entropic transport to sorted anchors: rows and columns sum to one.
+        Sinkhorn = "sinkhorn", SinkhornPermutation: |front| SinkhornPermutation {
+            softness: front.softness,
+            descending: front.descending,
+        };
         /// A bitonic network of Cauchy comparators: rows and columns sum to one. Softness in the unit of `x`.
         SortingNetwork = "sorting_network", SortingNetworkPermutation: |front| SortingNetworkPermutation {
             softness: front.softness,
@@ -46,7 +53,12 @@ impl Contract for Argsort {
     fn cases() -> Vec<Self> {
         use ArgsortMethod::*;
         let case = |(method, softness, descending)| Self { method, softness, descending };
-        let cases = [(NeuralSort, 0.5, true), (SoftSortPrillo, 0.5, false), (SortingNetwork, 0.5, false)];
+        let cases = [
+            (NeuralSort, 0.5, true),
+            (SoftSortPrillo, 0.5, false),
+            (Sinkhorn, 0.5, true),
+            (SortingNetwork, 0.5, false),
+        ];
         cases.map(case).to_vec()
     }
 

@@ -28,6 +28,8 @@ front! {
         /// Of values sorted by [`SortMethod::SoftSortPrillo`].
         SoftSortPrillo = "soft_sort_prillo", Interpolated<Sort>:
             |front| sorted(front, SortMethod::SoftSortPrillo);
+        /// Of values sorted by [`SortMethod::Sinkhorn`].
+        Sinkhorn = "sinkhorn", Interpolated<Sort>: |front| sorted(front, SortMethod::Sinkhorn);
         /// Of values sorted by [`SortMethod::SortingNetwork`].
         SortingNetwork = "sorting_network", Interpolated<Sort>:
             |front| sorted(front, SortMethod::SortingNetwork);
@@ -56,7 +58,7 @@ fn smoothed(front: &Quantile, distribution: Distribution) -> Unweighted<Smoothed
 }
 
 impl Quantile {
-    pub(super) fn parameter_sets() -> [(QuantileMethod, f64); 12] {
+    pub(super) fn parameter_sets() -> [(QuantileMethod, f64); 13] {
         use QuantileMethod::*;
         [
             (L2, 2.0),
@@ -65,6 +67,7 @@ impl Quantile {
             (FourThirds, 2.0),
             (NeuralSort, 0.5),
             (SoftSortPrillo, 0.5),
+            (Sinkhorn, 0.5),
             (SortingNetwork, 0.5),
             (Lapsum, 0.5),
             (Logistic, 0.5),

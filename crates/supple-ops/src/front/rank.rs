@@ -3,7 +3,9 @@
 use super::adapters::{Given, Second};
 use super::alike;
 use super::methods::front;
-use crate::order::{LapsumRank, PermutationMethod, Regularization, SoftRank, SortWith};
+use crate::order::{
+    LapsumRank, PairwiseRank, PermutationMethod, Regularization, SinkhornRank, SoftRank, SortWith,
+};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
 
@@ -25,9 +27,23 @@ front! {
         ThreeHalves = "p3/2", SoftRank: |front| permutahedron(front, Regularization::ThreeHalves);
         /// The same with the 4/3-norm.
         FourThirds = "p4/3", SoftRank: |front| permutahedron(front, Regularization::FourThirds);
+        /// Each pair compared by the logistic distribution; softness in the unit of `x`.
+        Pairwise = "pairwise", PairwiseRank: |front| PairwiseRank {
+            softness: front.softness,
+            descending: front.descending,
+            ..PairwiseRank::default()
+        };
         /// Each pair compared by the Laplace distribution, in O(n log n); softness in the unit of `x`.
         Lapsum = "lapsum", LapsumRank:
             |front| LapsumRank { softness: front.softness, descending: front.descending };
+        /// Entropic transport to sorted anchors.
+        Sinkhorn = "sinkhorn", Given<SinkhornRank>: |front| Given {
+            operator: SinkhornRank {
+                softness: front.softness,
+                descending: front.descending,
+            },
+            second: Second::Uniform,
+        };
         /// The mean place under NeuralSort's matrix; softness in the unit of `x`.
         NeuralSort = "neural_sort", Given<SortWith>: |front| places(front, PermutationMethod::NeuralSort);
         /// The mean place under SoftSort's matrix; softness in the unit of `x`.
@@ -64,7 +80,9 @@ impl Contract for Rank {
             (Entropic, 0.5, false),
             (ThreeHalves, 0.5, false),
             (FourThirds, 0.5, true),
+            (Pairwise, 0.5, true),
             (Lapsum, 0.5, false),
+            (Sinkhorn, 0.5, true),
             (NeuralSort, 0.5, true),
             (SoftSortPrillo, 0.5, false),
             (SortingNetwork, 0.5, true),
@@ -93,7 +111,7 @@ impl Contract for Rank {
 /// use supple_core::Mode;
 /// use supple_ops::front::{RankMethod, rank};
 /// let x = [5.0, 1.0, 2.0];
-/// for method in [RankMethod::L2, RankMethod::Lapsum, RankMethod::NeuralSort] {
+/// for method in [RankMethod::L2, RankMethod::Pairwise, RankMethod::NeuralSort] {
 ///     let soft = rank(&x, method, 0.01, Mode::Soft)?;
 ///     assert!((&soft - &rank(&x, method, 0.01, Mode::Hard)?).iter().all(|d: &f64| d.abs() < 0.05));
 /// }

@@ -1,8 +1,11 @@
 //! Sorted values, by any method.
 
+use super::adapters::{Given, Second};
 use super::alike;
 use super::methods::front;
-use crate::order::{LapsumSort, NeuralSort, Regularization, SoftSort, SoftSortPrillo, SortingNetwork};
+use crate::order::{
+    LapsumSort, NeuralSort, Regularization, SinkhornSort, SoftSort, SoftSortPrillo, SortingNetwork,
+};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
 
@@ -30,6 +33,14 @@ front! {
         /// Averages by distance (SoftSort); softness in the unit of `x`.
         SoftSortPrillo = "soft_sort_prillo", SoftSortPrillo:
             |front| SoftSortPrillo { softness: front.softness, descending: front.descending };
+        /// Entropic transport to sorted anchors.
+        Sinkhorn = "sinkhorn", Given<SinkhornSort>: |front| Given {
+            operator: SinkhornSort {
+                softness: front.softness,
+                descending: front.descending,
+            },
+            second: Second::Uniform,
+        };
         /// A bitonic network of Cauchy comparators; softness in the unit of `x`.
         SortingNetwork = "sorting_network", SortingNetwork: |front| SortingNetwork {
             softness: front.softness,
@@ -62,6 +73,7 @@ impl Contract for Sort {
             (FourThirds, 2.0, true),
             (NeuralSort, 0.5, true),
             (SoftSortPrillo, 0.5, true),
+            (Sinkhorn, 0.5, false),
             (SortingNetwork, 0.5, true),
             (Lapsum, 0.5, false),
         ];

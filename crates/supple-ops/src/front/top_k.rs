@@ -1,9 +1,12 @@
 //! The mask of the k largest, by any method.
 
-use super::adapters::{Given, Second};
+use super::adapters::{Given, Second, Summed};
 use super::alike;
 use super::methods::front;
-use crate::select::{LapsumTopK, Regularization, SoftTopK, SubsetMarginals, SuccessiveSoftmax};
+use crate::order::PermutationMethod;
+use crate::select::{
+    LapsumTopK, Regularization, RowTopK, SoftTopK, SubsetMarginals, SuccessiveSoftmax, TransportTopK,
+};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
 
@@ -41,11 +44,29 @@ front! {
             softness: front.softness,
             ..SuccessiveSoftmax::default()
         };
+        /// Entropic transport to k + 1 sorted anchors.
+        Transport = "transport", Summed<TransportTopK>: |front| Summed {
+            rows: TransportTopK { k: front.k, softness: front.softness },
+            k: front.k,
+        };
+        /// The first k rows of NeuralSort's matrix.
+        NeuralSort = "neural_sort", Summed<RowTopK>: |front| rows(front, PermutationMethod::NeuralSort);
+        /// The first k rows of SoftSort's matrix.
+        SoftSortPrillo = "soft_sort_prillo", Summed<RowTopK>:
+            |front| rows(front, PermutationMethod::SoftSortPrillo);
+        /// The first k rows of a bitonic network's matrix.
+        SortingNetwork = "sorting_network", Summed<RowTopK>:
+            |front| rows(front, PermutationMethod::SortingNetwork);
     }
 }
 
 fn capped_simplex(front: &TopK, regularization: Regularization) -> SoftTopK {
     SoftTopK { k: front.k, softness: front.softness, regularization }
+}
+
+fn rows(front: &TopK, method: PermutationMethod) -> Summed<RowTopK> {
+    let &TopK { k, softness, .. } = front;
+    Summed { rows: RowTopK { method, k, softness, ..RowTopK::default() }, k }
 }
 
 impl Contract for TopK {
@@ -56,7 +77,20 @@ impl Contract for TopK {
 
     fn cases() -> Vec<Self> {
         use TopKMethod::*;
-        let methods = [L2, Entropic, Shannon, ThreeHalves, FourThirds, Lapsum, Subset, Successive];
+        let methods = [
+            L2,
+            Entropic,
+            Shannon,
+            ThreeHalves,
+            FourThirds,
+            Lapsum,
+            Subset,
+            Successive,
+            Transport,
+            NeuralSort,
+            SoftSortPrillo,
+            SortingNetwork,
+        ];
         methods.map(|method| Self { method, k: 2, softness: 0.5 }).to_vec()
     }
 

@@ -1,6 +1,6 @@
-//! What weights and levels may be.
+//! What weights and levels may be, and some to check at.
 
-use supple_core::{Fault, Real};
+use supple_core::{Fault, Real, Sample, Stream};
 
 /// The largest weight, if weights and level are in the domain.
 pub(super) fn check<T: Real>(weights: &[T], q: T) -> Result<f64, Fault> {
@@ -15,4 +15,16 @@ pub(super) fn check<T: Real>(weights: &[T], q: T) -> Result<f64, Fault> {
         0.0 => domain("weights", "not all zero", 0.0),
         heaviest => Ok(heaviest),
     }
+}
+
+/// Values, weights and a level. One weight is zero where there are more than three.
+pub(super) fn sample(n: usize, random: &mut Stream) -> Sample<3> {
+    let weights = (0..n).map(|i| if n > 3 && i == 1 { 0.0 } else { 0.2 + random.uniform() }).collect();
+    Sample { x: [random.normals(n), weights, vec![0.2 + 0.6 * random.uniform()]], k: [] }
+}
+
+/// A direction for them, in which zero weights stay.
+pub(super) fn direction([x, weights, q]: [&[f64]; 3], random: &mut Stream) -> [Vec<f64>; 3] {
+    let weights = weights.iter().map(|&w| if w > 0.0 { random.normal() } else { 0.0 }).collect();
+    [random.normals(x.len()), weights, random.normals(q.len())]
 }

@@ -29,11 +29,11 @@ mod invert;
 #[cfg(test)]
 mod tests;
 
+use super::domain::{direction, sample};
 use super::split::Split;
 pub use distribution::Distribution;
 use invert::{Root, invert};
 use ndarray::{Array, ArrayView, Dimension, RemoveAxis};
-
 use supple_core::{
     Args, Contract, Dual, Error, Fault, Float, Floats, Law, Operator, Params, Point, Real, Sample, Scaling,
     Scratch, Stream, evaluate, params,
@@ -277,20 +277,16 @@ impl Contract<3> for SmoothedQuantile {
         Some([vec![low]])
     }
 
-    /// One weight is zero where there are more than three.
     fn sample(&self, _: &[usize], [n, ..]: [usize; 3], random: &mut Stream) -> Sample<3> {
-        let weights = (0..n).map(|i| if n > 3 && i == 1 { 0.0 } else { 0.2 + random.uniform() }).collect();
-        Sample { x: [random.normals(n), weights, vec![0.1 + 0.8 * random.uniform()]], k: [] }
+        sample(n, random)
     }
 
     fn free(&self) -> [bool; 3] {
         [true, false, false]
     }
 
-    /// Zero weights stay.
-    fn direction(&self, [x, weights, q]: [&[f64]; 3], random: &mut Stream) -> [Vec<f64>; 3] {
-        let weights = weights.iter().map(|&w| if w > 0.0 { random.normal() } else { 0.0 }).collect();
-        [random.normals(x.len()), weights, random.normals(q.len())]
+    fn direction(&self, at: [&[f64]; 3], random: &mut Stream) -> [Vec<f64>; 3] {
+        direction(at, random)
     }
 }
 

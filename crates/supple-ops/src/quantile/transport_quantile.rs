@@ -32,9 +32,9 @@ mod anchors;
 #[cfg(test)]
 mod tests;
 
-use super::domain::check;
+use super::domain::{direction, sample};
 use super::split::Split;
-use anchors::{Cuts, Shares, solve};
+use anchors::{Cuts, Masses, Shares, solve};
 use ndarray::{Array, ArrayView, Dimension, RemoveAxis};
 use supple_core::{
     Args, Contract, Dual, Error, Fault, Float, Floats, Law, Operator, Params, Point, Real, Sample, Scaling,
@@ -55,36 +55,7 @@ params! {
 #[derive(Debug, Default)]
 pub struct Saved<T: Real>(Option<Cuts<T::Acc>>);
 
-/// The masses of the sample, in a buffer to be given back, and of the anchors.
-struct Masses<A> {
-    sample: Vec<A>,
-    anchors: [A; 3],
-    /// The sum of the weights.
-    total: A,
-}
-
 impl TransportQuantile {
-    fn masses<T: Real>(
-        &self,
-        weights: &[T],
-        q: T,
-        scratch: &mut Scratch<T>,
-    ) -> Result<Masses<T::Acc>, Fault> {
-        let heaviest = T::Acc::of(check(weights, q)?);
-        let half = T::Acc::of(0.5 * self.width);
-        let width = T::Acc::of(self.width);
-        let anchors = [q.widen() - half, width, T::Acc::one() - q.widen() - half];
-        if anchors.iter().any(|&b| b <= T::Acc::zero()) {
-            let requirement = "more than half the width away from 0 and 1";
-            return Err(Fault::Domain { argument: "q", requirement, value: q.as_f64() });
-        }
-        let mut sample = scratch.wide.empty();
-        sample.extend(weights.iter().map(|w| w.widen() / heaviest));
-        let sum: T::Acc = sample.iter().copied().sum();
-        sample.iter_mut().for_each(|a| *a /= sum);
-        Ok(Masses { sample, anchors, total: sum * heaviest })
-    }
-
     /// The cuts' values.
     fn cuts<T: Real>(
         &self,
@@ -225,7 +196,7 @@ impl Operator<3> for TransportQuantile {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let [x, weights, q] = at.x;
-        let masses = self.masses(weights, q[0], scratch)?;
+        let masses = Masses::new(weights, q[0], self.width, scratch)?;
         value[0] = T::nan();
         if x.iter().all(|x| x.is_finite()) {
             let mut cuts = self.cuts(at.x, &masses, scratch)?;
@@ -246,7 +217,7 @@ impl Operator<3> for TransportQuantile {
     ) -> Result<(), Fault> {
         value[0] = Real::nan();
         if let Saved(Some(Cuts { origin, shift })) = *values.saved {
-            let masses = self.masses(at.x[1], at.x[2][0], scratch)?;
+            let masses = Masses::new(at.x[1], at.x[2][0], self.width, scratch)?;
             let mut cuts = Cuts { origin, shift: shift.map(|s| Real::of(s.as_f64())) };
             value[0] = self.value(at, &masses, &mut cuts, scratch);
             *saved = Some(cuts);
@@ -263,7 +234,7 @@ impl Operator<3> for TransportQuantile {
         scratch: &mut Scratch<T>,
     ) {
         let [_, weights, q] = at.x;
-        match (&at.saved.0, self.masses(weights, q[0], scratch)) {
+        match (&at.saved.0, Masses::new(weights, q[0], self.width, scratch)) {
             (Some(cuts), Ok(masses)) => {
                 self.pull(at.args(), &masses, cuts, dvalue[0], dx, scratch);
                 scratch.wide.give(masses.sample);
@@ -283,7 +254,7 @@ impl Operator<3> for TransportQuantile {
             value[0] = T::nan();
             return Ok(());
         }
-        let masses = self.masses(weights, q[0], scratch)?;
+        let masses = Masses::new(weights, q[0], self.width, scratch)?;
         let mut order = scratch.indices.empty();
         order.extend(0..x.len() as u32);
         order.sort_unstable_by_key(|&i| x[i as usize].key());
@@ -349,20 +320,16 @@ impl Contract<3> for TransportQuantile {
         Some([vec![value.sum()]])
     }
 
-    /// One weight is zero where there are more than three.
     fn sample(&self, _: &[usize], [n, ..]: [usize; 3], random: &mut Stream) -> Sample<3> {
-        let weights = (0..n).map(|i| if n > 3 && i == 1 { 0.0 } else { 0.2 + random.uniform() }).collect();
-        Sample { x: [random.normals(n), weights, vec![0.2 + 0.6 * random.uniform()]], k: [] }
+        sample(n, random)
     }
 
     fn free(&self) -> [bool; 3] {
         [true, false, false]
     }
 
-    /// Zero weights stay.
-    fn direction(&self, [x, weights, q]: [&[f64]; 3], random: &mut Stream) -> [Vec<f64>; 3] {
-        let weights = weights.iter().map(|&w| if w > 0.0 { random.normal() } else { 0.0 }).collect();
-        [random.normals(x.len()), weights, random.normals(q.len())]
+    fn direction(&self, at: [&[f64]; 3], random: &mut Stream) -> [Vec<f64>; 3] {
+        direction(at, random)
     }
 }
 

@@ -11,6 +11,7 @@ mod subset_sample;
 mod successive_softmax;
 mod top_k_cross_entropy_loss;
 mod top_k_magnitude;
+mod transport_top_k;
 
 pub use shares::Norm;
 
@@ -18,6 +19,7 @@ supple_core::family! { "select":
     soft_top_k::{SoftTopK, Regularization, soft_top_k};
     top_k_magnitude::{TopKMagnitude, top_k_magnitude};
     lapsum_top_k::{LapsumTopK, lapsum_top_k};
+    transport_top_k::{TransportTopK, transport_top_k};
     row_top_k::{RowTopK, row_top_k};
     successive_softmax::{SuccessiveSoftmax, successive_softmax};
     subset_marginals::{SubsetMarginals, subset_marginals};

@@ -184,7 +184,7 @@ impl Contract for TransportTopK {
     const ARGUMENTS: &'static [&'static str] = &["k", "softness"];
 
     fn cases() -> Vec<Self> {
-        [(1, 0.1), (3, 1.0), (2, 20.0), (4, 0.3), (0, 1.0)].map(|(k, softness)| Self { k, softness }).to_vec()
+        [(1, 0.3), (3, 1.0), (2, 20.0), (4, 0.6), (0, 1.0)].map(|(k, softness)| Self { k, softness }).to_vec()
     }
 
     fn laws(&self) -> Vec<Law> {

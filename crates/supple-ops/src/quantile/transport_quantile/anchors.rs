@@ -4,8 +4,39 @@
 //! are the softmax of $(g_j + x y_j) / \varepsilon$. With $g_2 = 0$, the first anchor gives way to the middle
 //! one at $x = g_1$, the middle one to the last at $x = -g_3$: two cuts, which are what is solved for.
 
+use crate::quantile::domain::check;
 use supple_core::{Fault, Real, Scratch};
 use supple_numerics::elementary::exp_slice;
+
+/// The masses of the sample, in a buffer to be given back, and of the anchors.
+pub(super) struct Masses<A> {
+    pub sample: Vec<A>,
+    pub anchors: [A; 3],
+    /// The sum of the weights.
+    pub total: A,
+}
+
+impl<A: Real<Acc = A>> Masses<A> {
+    pub fn new<T: Real<Acc = A>>(
+        weights: &[T],
+        q: T,
+        width: f64,
+        scratch: &mut Scratch<T>,
+    ) -> Result<Self, Fault> {
+        let heaviest = A::of(check(weights, q)?);
+        let half = A::of(0.5 * width);
+        let anchors = [q.widen() - half, A::of(width), A::one() - q.widen() - half];
+        if anchors.iter().any(|&b| b <= A::zero()) {
+            let requirement = "more than half the width away from 0 and 1";
+            return Err(Fault::Domain { argument: "q", requirement, value: q.as_f64() });
+        }
+        let mut sample = scratch.wide.empty();
+        sample.extend(weights.iter().map(|w| w.widen() / heaviest));
+        let sum: A = sample.iter().copied().sum();
+        sample.iter_mut().for_each(|a| *a /= sum);
+        Ok(Self { sample, anchors, total: sum * heaviest })
+    }
+}
 
 /// Where one anchor gives way to the next: each a fixed value and how far from it, in units of the softness.
 /// So the cuts keep their digits where the softness is small.
