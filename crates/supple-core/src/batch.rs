@@ -96,17 +96,30 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
         operator: &P,
         inputs: Inputs<'a, T, I, K>,
     ) -> Result<Self, Error> {
+        let about = About {
+            name: P::NAME,
+            signature: P::SIGNATURE,
+            outputs: O,
+            validate: &|sizes| operator.validate(sizes),
+            size: &|symbol| operator.size(symbol),
+            work: &|sizes| operator.work(sizes),
+            softness: operator.scaling().map(|scaling| scaling.softness),
+        };
+        Self::checked(about, inputs)
+    }
+
+    /// [`new`](Self::new), compiled once for all operators of the same arity.
+    fn checked(about: About<'_>, inputs: Inputs<'a, T, I, K>) -> Result<Self, Error> {
         let Inputs { x, k, options } = inputs;
-        let plan =
-            plan(operator, x.each_ref().map(|x| x.shape()), k.each_ref().map(|k| k.shape()), &options)?;
+        let plan = plan(&about, x.each_ref().map(|x| x.shape()), k.each_ref().map(|k| k.shape()), &options)?;
         let x = plan.lay_all(x, &plan.x);
         let k = plan.lay_all(k, &plan.k);
-        let work = operator.work(plan.sizes());
-        if let Some(scaling) = operator.scaling().filter(|_| options.mode != Mode::Hard) {
-            let softness = T::of(scaling.softness);
+        let work = (about.work)(plan.sizes());
+        if let Some(given) = about.softness.filter(|_| options.mode != Mode::Hard) {
+            let softness = T::of(given);
             if !(softness.is_finite() && (T::one() / softness).is_finite()) {
                 let requirement = format!("finite in {}, and its inverse too", T::NAME);
-                return Err(Error::argument(P::NAME, "softness", requirement, scaling.softness));
+                return Err(Error::argument(about.name, "softness", requirement, given));
             }
         }
         Ok(Self { plan, x, k, mode: options.mode, work })
@@ -127,11 +140,10 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
         operator: &P,
     ) -> Result<([Vec<T>; O], Vec<(usize, Fault)>), Error> {
         let soft = self.mode == Mode::Soft;
-        let kernel = |args: Args<'_, T, I, K>, y: [&mut [T]; O], scratch: &mut Scratch<T>| match soft {
+        let (y, faults) = self.forward(&|args, y, scratch| match soft {
             true => operator.forward(args, y, &mut Default::default(), scratch),
             false => operator.hard(args, y, scratch),
-        };
-        let (y, faults) = self.forward(&mut vec![(); self.plan.items], |args, y, _, s| kernel(args, y, s));
+        });
         if let Some((_, Fault::NoHardForm)) = faults.first() {
             return Err(Error::unsupported(P::NAME, "the hard mode", "this operator has no hard form"));
         }
@@ -139,28 +151,40 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
     }
 
     /// Runs a forward kernel over the batch.
-    pub fn forward<S: Send, const O: usize>(
+    pub fn forward<const O: usize>(
         &self,
-        states: &mut [S],
-        kernel: impl Fn(Args<'_, T, I, K>, [&mut [T]; O], &mut S, &mut Scratch<T>) -> Result<(), Fault> + Sync,
+        kernel: &Forward<'_, T, I, O, K>,
     ) -> ([Vec<T>; O], Vec<(usize, Fault)>) {
         let Self { plan, work, .. } = self;
-        let (x, k) = (slices(&self.x), slices(&self.k));
+        let (x, k) = (&slices(&self.x), &slices(&self.k));
         let mut y: [Vec<T>; O] = zeros(plan, &plan.y);
-        let faults = Pass { plan, work: *work }.run(
-            (y.each_mut().map(|y| &mut y[..]), &plan.y),
-            ([] as [&mut [T]; 0], &[]),
-            states,
-            || (Kept::new(), Rows::default(), Rows::default()),
-            |(scratch, x_rows, k_rows): &mut (Kept<T>, Rows<T, I>, Rows<i64, K>), item| {
-                let Item { number, sizes, .. } = item;
-                let x = x_rows.read(plan, &plan.x, &x, number, sizes);
-                let k = k_rows.read(plan, &plan.k, &k, number, sizes);
-                kernel(Args { x, k, sizes, item: number }, item.a, item.state, scratch)
-            },
-        );
+        let faults =
+            Pass { plan, work: *work }.run((views_mut(&mut y), &plan.y), ([] as [&mut [T]; 0], &[]), &|| {
+                let (mut scratch, mut x_rows, mut k_rows) = (Kept::new(), Rows::default(), Rows::default());
+                Box::new(move |item| {
+                    let Item { number, sizes, a: y, .. } = item;
+                    let x = x_rows.read(plan, &plan.x, x, number, sizes);
+                    let k = k_rows.read(plan, &plan.k, k, number, sizes);
+                    kernel(Args { x, k, sizes, item: number }, y, &mut scratch)
+                })
+            });
         (y, faults)
     }
+}
+
+/// A forward kernel with its operator forgotten.
+pub(crate) type Forward<'k, T, const I: usize, const O: usize, const K: usize> =
+    dyn Fn(Args<'_, T, I, K>, [&mut [T]; O], &mut Scratch<T>) -> Result<(), Fault> + Sync + 'k;
+
+/// What is asked of an operator before any work is done, with its type forgotten.
+struct About<'a> {
+    name: &'static str,
+    signature: &'static str,
+    outputs: usize,
+    validate: &'a dyn Fn(&[usize]) -> Result<(), Error>,
+    size: &'a dyn Fn(&str) -> Option<usize>,
+    work: &'a dyn Fn(&[usize]) -> usize,
+    softness: Option<f64>,
 }
 
 /// Buffers for the items of several arguments that do not lie in one piece.
@@ -188,27 +212,39 @@ impl<T: Copy, const N: usize> Rows<T, N> {
 }
 
 /// Binds shapes to the signature and asks the operator whether the parameters are right.
-fn plan<P: Operator<I, O, K>, const I: usize, const O: usize, const K: usize>(
-    operator: &P,
+fn plan<const I: usize, const K: usize>(
+    about: &About<'_>,
     x: [&[usize]; I],
     k: [&[usize]; K],
     options: &Options,
 ) -> Result<Plan, Error> {
-    let signature = Signature::of(P::NAME, P::SIGNATURE)?;
-    if (signature.inputs.len(), signature.outputs.len(), signature.indices.len()) != (I, O, K) {
-        let requirement = format!("of {I} real inputs, {O} outputs and {K} integer inputs");
-        return Err(Error::argument(P::NAME, "SIGNATURE", requirement, P::SIGNATURE));
+    let &About { name, signature: text, outputs, validate, size, .. } = about;
+    let signature = Signature::of(name, text)?;
+    if (signature.inputs.len(), signature.outputs.len(), signature.indices.len()) != (I, outputs, K) {
+        let requirement = format!("of {I} real inputs, {outputs} outputs and {K} integer inputs");
+        return Err(Error::argument(name, "SIGNATURE", requirement, text));
     }
-    let plan = Plan::new(P::NAME, signature, &x, &k, options, &|symbol| operator.size(symbol))?;
-    operator.validate(plan.sizes())?;
+    let plan = Plan::new(name, signature, &x, &k, options, size)?;
+    validate(plan.sizes())?;
     if plan.is_ragged() {
         let mut sizes = vec![];
         for item in 0..plan.items {
             plan.sizes_of(item, &mut sizes);
-            operator.validate(&sizes)?;
+            validate(&sizes)?;
         }
     }
     Ok(plan)
+}
+
+/// Vectors as slices. This and its like are functions and not closures, which would be compiled for every
+/// operator that they stand in.
+pub(crate) fn views<T, const N: usize>(arrays: &[Vec<T>; N]) -> [&[T]; N] {
+    arrays.each_ref().map(|array| &array[..])
+}
+
+/// Vectors as slices to write to.
+pub(crate) fn views_mut<T, const N: usize>(arrays: &mut [Vec<T>; N]) -> [&mut [T]; N] {
+    arrays.each_mut().map(|array| &mut array[..])
 }
 
 /// Arrays in standard layout as slices.

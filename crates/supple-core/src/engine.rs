@@ -22,46 +22,49 @@ pub(crate) struct Pass<'a> {
 }
 
 /// A run of items with the memory they write.
-struct Job<'m, A, B, S, const N: usize, const M: usize> {
+struct Job<'m, A, B, const N: usize, const M: usize> {
     first: usize,
+    items: usize,
     a: [&'m mut [A]; N],
     b: [&'m mut [B]; M],
-    states: &'m mut [S],
 }
 
 /// What a kernel is given for one item.
-pub(crate) struct Item<'m, A, B, S, const N: usize, const M: usize> {
+pub(crate) struct Item<'m, A, B, const N: usize, const M: usize> {
     pub number: usize,
     pub sizes: &'m [usize],
     pub a: [&'m mut [A]; N],
     pub b: [&'m mut [B]; M],
-    pub state: &'m mut S,
 }
 
+/// What is done with each item of a job, with buffers of its own. It is a trait object so that the engine is
+/// compiled once for each number of arrays, and not for each operator.
+pub(crate) type Kernel<'k, A, B, const N: usize, const M: usize> =
+    Box<dyn FnMut(Item<'_, A, B, N, M>) -> Result<(), Fault> + 'k>;
+
 impl Pass<'_> {
-    /// Calls `kernel` once per item with the parts of `a`, `b` and `states` that are the item's own.
+    /// Calls a kernel once per item with the parts of `a` and `b` that are the item's own; `kernel` makes one for
+    /// each job.
     ///
     /// Items that fault are set to NaN and reported in order. Neither the order of the work nor the
     /// number of threads can be seen in the result.
-    pub fn run<A: Real, B: Real, S: Send, W, const N: usize, const M: usize>(
+    pub fn run<'k, A: Real, B: Real, const N: usize, const M: usize>(
         &self,
         (a, a_slots): ([&mut [A]; N], &[Slot]),
         (b, b_slots): ([&mut [B]; M], &[Slot]),
-        states: &mut [S],
-        worker: impl Fn() -> W + Sync,
-        kernel: impl Fn(&mut W, Item<'_, A, B, S, N, M>) -> Result<(), Fault> + Sync,
+        kernel: &(dyn Fn() -> Kernel<'k, A, B, N, M> + Sync),
     ) -> Vec<(usize, Fault)> {
         let items = self.plan.items;
         let work = self.work.max(self.plan.elements()).max(1);
-        let run = |job: Job<'_, A, B, S, N, M>| self.run_job(job, a_slots, b_slots, &mut worker(), &kernel);
-        let all = Job { first: 0, a, b, states };
+        let run = |job: Job<'_, A, B, N, M>| self.run_job(job, a_slots, b_slots, &mut kernel());
+        let all = Job { first: 0, items, a, b };
         if items.saturating_mul(work) <= GRAIN || items <= 1 || rayon::current_num_threads() == 1 {
             return run(all);
         }
         let chunk = GRAIN.div_ceil(work);
         let mut jobs = Vec::with_capacity(items.div_ceil(chunk));
         let mut rest = all;
-        while rest.first + chunk < items {
+        while rest.items > chunk {
             let (job, tail) = rest.split(chunk, a_slots, b_slots);
             jobs.push(job);
             rest = tail;
@@ -78,19 +81,18 @@ impl Pass<'_> {
         faults.flatten().collect()
     }
 
-    fn run_job<A: Real, B: Real, S, W, const N: usize, const M: usize>(
+    fn run_job<A: Real, B: Real, const N: usize, const M: usize>(
         &self,
-        mut job: Job<'_, A, B, S, N, M>,
+        mut job: Job<'_, A, B, N, M>,
         a_slots: &[Slot],
         b_slots: &[Slot],
-        worker: &mut W,
-        kernel: impl Fn(&mut W, Item<'_, A, B, S, N, M>) -> Result<(), Fault>,
+        kernel: &mut Kernel<'_, A, B, N, M>,
     ) -> Vec<(usize, Fault)> {
         let mut faults = vec![];
         let mut sizes = vec![];
         let mut a_rows: [Vec<A>; N] = std::array::from_fn(|_| vec![]);
         let mut b_rows: [Vec<B>; M] = std::array::from_fn(|_| vec![]);
-        for (place, state) in job.states.iter_mut().enumerate() {
+        for place in 0..job.items {
             let number = job.first + place;
             self.plan.sizes_of(number, &mut sizes);
             let full = self.plan.sizes();
@@ -103,9 +105,8 @@ impl Pass<'_> {
                 sizes: &sizes,
                 a: a.each_mut().map(|a| &mut **a),
                 b: b.each_mut().map(|b| &mut **b),
-                state,
             };
-            if let Err(fault) = kernel(worker, item) {
+            if let Err(fault) = kernel(item) {
                 a.into_iter().for_each(|a| a.fill(A::nan()));
                 b.into_iter().for_each(|b| b.fill(B::nan()));
                 faults.push((number, fault));
@@ -117,13 +118,12 @@ impl Pass<'_> {
     }
 }
 
-impl<'m, A, B, S, const N: usize, const M: usize> Job<'m, A, B, S, N, M> {
+impl<'m, A, B, const N: usize, const M: usize> Job<'m, A, B, N, M> {
     fn split(self, items: usize, a_slots: &[Slot], b_slots: &[Slot]) -> (Self, Self) {
         let (a, a_rest) = split_all(self.a, a_slots, items);
         let (b, b_rest) = split_all(self.b, b_slots, items);
-        let (states, states_rest) = self.states.split_at_mut(items);
-        let rest = Job { first: self.first + items, a: a_rest, b: b_rest, states: states_rest };
-        (Job { first: self.first, a, b, states }, rest)
+        let rest = Job { first: self.first + items, items: self.items - items, a: a_rest, b: b_rest };
+        (Job { first: self.first, items, a, b }, rest)
     }
 }
 

@@ -152,7 +152,7 @@ where
     P: Operator<I, O, K>,
 {
     fn faults(&self) -> &[(usize, Fault)] {
-        &self.faults
+        State::faults(self)
     }
     fn vjp(
         &self,

@@ -77,7 +77,7 @@ impl<T: Float, P: Operator<I, O, K>, const I: usize, const O: usize, const K: us
 
     /// The items that have no answer, in order.
     pub fn faults(&self) -> &[(usize, Fault)] {
-        &self.state.faults
+        self.state.faults()
     }
 
     /// `Jᵀ dy`.

@@ -129,6 +129,11 @@ pub struct Point<'a, T, S, const I: usize = 1, const O: usize = 1, const K: usiz
 }
 
 impl<'a, T, S, const I: usize, const O: usize, const K: usize> Point<'a, T, S, I, O, K> {
+    /// The same with something else saved.
+    pub(crate) fn with<R>(self, saved: &'a R) -> Point<'a, T, R, I, O, K> {
+        let Self { x, k, sizes, item, y, .. } = self;
+        Point { x, k, sizes, item, y, saved }
+    }
     /// The arguments alone.
     pub fn args(&self) -> Args<'a, T, I, K> {
         Args { x: self.x, k: self.k, sizes: self.sizes, item: self.item }

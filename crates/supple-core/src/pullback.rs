@@ -1,16 +1,17 @@
 //! What a forward pass leaves for the derivatives, and the passes that use it.
 
-use crate::batch::{Prepared, Rows, restore, slices, zeros};
+use crate::batch::{Prepared, Rows, restore, slices, views, views_mut, zeros};
 use crate::dual::Dual;
 use crate::engine::{Item, Pass, fill_item, gather};
 use crate::error::{Error, Fault, Shape};
 use crate::inputs::{Inputs, Mode};
-use crate::operator::{Args, Operator, Point};
+use crate::operator::{Args, Gradient, Operator, Point, Scaling};
 use crate::plan::{Plan, Slot};
 use crate::real::{Float, Real};
 use crate::scratch::{Kept, Scratch};
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use std::borrow::Borrow;
+use std::sync::OnceLock;
 
 /// What derivatives need besides the arrays: `x` and `y` come from whoever owns them.
 pub(crate) struct State<T, B, P, const I: usize, const O: usize, const K: usize>
@@ -19,15 +20,25 @@ where
     P: Operator<I, O, K>,
 {
     operator: B,
+    saved: Vec<P::Saved<T>>,
+    frame: Frame<T, O, K>,
+}
+
+/// What of a [`State`] does not depend on the operator's type: its code is compiled once for each arity.
+struct Frame<T, const O: usize, const K: usize> {
+    name: &'static str,
+    gradient: Gradient,
     plan: Plan,
     work: usize,
     mode: Mode,
     k: [ArrayD<i64>; K],
-    saved: Vec<P::Saved<T>>,
-    pub faults: Vec<(usize, Fault)>,
+    faults: Vec<(usize, Fault)>,
     /// The relaxation's outputs, where the caller sees the hard ones.
     soft: Option<[Vec<T>; O]>,
 }
+
+/// Outputs with the items that have none.
+type Values<T, const O: usize> = ([Vec<T>; O], Vec<(usize, Fault)>);
 
 impl<T, B, P, const I: usize, const O: usize, const K: usize> State<T, B, P, I, O, K>
 where
@@ -38,30 +49,25 @@ where
     pub fn new(operator: B, inputs: Inputs<'_, T, I, K>) -> Result<([ArrayD<T>; O], Self), Error> {
         let op: &P = operator.borrow();
         let prepared = Prepared::new(op, inputs)?;
-        let mode = prepared.mode;
-        let hard = if mode == Mode::Soft { None } else { Some(prepared.values(op)?) };
-        let mut saved: Vec<P::Saved<T>> = (0..prepared.plan.items).map(|_| Default::default()).collect();
-        let mut soft = || prepared.forward(&mut saved, |args, y, saved, s| op.forward(args, y, saved, s));
-        let (y, faults, soft) = match hard {
-            None => {
-                let (y, faults) = soft();
-                (y, faults, None)
-            }
-            Some((y, faults)) if mode == Mode::Hard => (y, faults, Some(std::array::from_fn(|_| vec![]))),
-            Some((mut y, mut faults)) => {
-                let (soft, more) = soft();
-                more.iter().for_each(|(item, _)| {
-                    fill_item(&prepared.plan, &prepared.plan.y, &mut y, *item, T::nan())
-                });
-                faults.extend(more);
-                faults.sort_by_key(|(item, _)| *item);
-                faults.dedup_by_key(|(item, _)| *item);
-                (y, faults, Some(soft))
-            }
-        };
-        let Prepared { plan, k, work, .. } = prepared;
-        let k = k.map(CowArray::into_owned);
-        Ok((restore(&plan, &plan.y, y), Self { operator, plan, work, mode, k, saved, faults, soft }))
+        let hard = if prepared.mode == Mode::Soft { None } else { Some(prepared.values(op)?) };
+        // Each item writes its own, once, from whatever thread.
+        let saved: Vec<OnceLock<P::Saved<T>>> = (0..prepared.plan.items).map(|_| OnceLock::new()).collect();
+        let soft = (prepared.mode != Mode::Hard).then(|| {
+            prepared.forward(&|args, y, scratch| {
+                let (item, mut own) = (args.item, Default::default());
+                let result = op.forward(args, y, &mut own, scratch);
+                let _ = saved[item].set(own);
+                result
+            })
+        });
+        let saved = saved.into_iter().map(|own| own.into_inner().unwrap_or_default()).collect();
+        let (y, frame) = Frame::new(P::NAME, P::GRADIENT, prepared, hard, soft);
+        Ok((y, Self { operator, saved, frame }))
+    }
+
+    /// The items that have no answer, in order.
+    pub fn faults(&self) -> &[(usize, Fault)] {
+        &self.frame.faults
     }
 
     pub fn vjp(
@@ -70,27 +76,27 @@ where
         y: [ArrayViewD<'_, T>; O],
         dy: [ArrayViewD<'_, T>; O],
     ) -> Result<[ArrayD<T>; I], Error> {
-        let at = At::new(self, x, y)?;
-        let dy = self.lay("dy", dy, &self.plan.y)?;
-        let dy = slices(&dy);
-        let mut dx: [Vec<T>; I] = zeros(&self.plan, &self.plan.x);
-        if self.mode != Mode::Hard {
-            self.pass().run(
-                (dx.each_mut().map(|dx| &mut dx[..]), &self.plan.x),
-                ([] as [&mut [T]; 0], &[]),
-                &mut self.units(),
-                || (Kept::new(), Readers::default(), Rows::default()),
-                |(scratch, readers, dy_rows): &mut (Kept<T>, Readers<T, I, O, K>, Rows<T, O>), item| {
-                    let Item { number, sizes, .. } = item;
-                    if let Some(point) = at.point(readers, number, sizes) {
-                        let dy = dy_rows.read(&self.plan, &self.plan.y, &dy, number, sizes);
-                        self.operator.borrow().vjp(point, dy, item.a, scratch);
+        let frame = &self.frame;
+        let at = &At::new(frame, x, y)?;
+        let dy = frame.lay("dy", dy, &frame.plan.y)?;
+        let dy = &slices(&dy);
+        let mut dx: [Vec<T>; I] = zeros(&frame.plan, &frame.plan.x);
+        if frame.mode != Mode::Hard {
+            frame.pass().run((views_mut(&mut dx), &frame.plan.x), ([] as [&mut [T]; 0], &[]), &|| {
+                let (mut scratch, mut readers, mut dy_rows) =
+                    (Kept::new(), Readers::default(), Rows::default());
+                Box::new(move |item| {
+                    let Item { number, sizes, a: dx, .. } = item;
+                    if let Some(point) = at.point(&mut readers, number, sizes) {
+                        let dy = dy_rows.read(&frame.plan, &frame.plan.y, dy, number, sizes);
+                        let point = point.with(&self.saved[number]);
+                        self.operator.borrow().vjp(point, dy, dx, &mut scratch);
                     }
                     Ok(())
-                },
-            );
+                })
+            });
         }
-        Ok(self.gradients(dx))
+        Ok(frame.gradients(dx))
     }
 
     pub fn jvp(
@@ -99,25 +105,26 @@ where
         y: [ArrayViewD<'_, T>; O],
         v: [ArrayViewD<'_, T>; I],
     ) -> Result<[ArrayD<T>; O], Error> {
-        self.refuse_unless_derivative("jvp")?;
-        let at = At::new(self, x, y)?;
-        let v = self.lay("v", v, &self.plan.x)?;
-        let v = slices(&v);
-        let mut jv: [Vec<T>; O] = zeros(&self.plan, &self.plan.y);
-        let faults = self.pass().run(
-            (jv.each_mut().map(|jv| &mut jv[..]), &self.plan.y),
-            ([] as [&mut [T]; 0], &[]),
-            &mut self.units(),
-            || (Lift::default(), Scratch::default()),
-            |(lift, scratch): &mut (Lift<T, I, O, K>, _), item| {
-                if let Some((_, _, yd)) = lift.run(self, &at, &v, item.number, item.sizes, scratch)? {
-                    copy_tangents(&yd, item.a);
-                }
-                Ok(())
-            },
-        );
+        let frame = &self.frame;
+        frame.refuse_unless_derivative("jvp")?;
+        let at = &At::new(frame, x, y)?;
+        let v = frame.lay("v", v, &frame.plan.x)?;
+        let v = &slices(&v);
+        let mut jv: [Vec<T>; O] = zeros(&frame.plan, &frame.plan.y);
+        let faults =
+            frame.pass().run((views_mut(&mut jv), &frame.plan.y), ([] as [&mut [T]; 0], &[]), &|| {
+                let (mut lift, mut scratch) = (Lift::default(), Scratch::default());
+                Box::new(move |item| {
+                    let Item { number, sizes, a: jv, .. } = item;
+                    if let Some((args, point)) = lift.arguments(at, v, number, sizes) {
+                        let (_, yd) = self.lifted(args, point, &mut scratch)?;
+                        copy_tangents(&yd, jv);
+                    }
+                    Ok(())
+                })
+            });
         Error::first(P::NAME, &faults)?;
-        Ok(restore(&self.plan, &self.plan.y, jv))
+        Ok(restore(&frame.plan, &frame.plan.y, jv))
     }
 
     pub fn vjp_derivative(
@@ -127,37 +134,36 @@ where
         dy: [ArrayViewD<'_, T>; O],
         v: [ArrayViewD<'_, T>; I],
     ) -> Result<([ArrayD<T>; O], [ArrayD<T>; I]), Error> {
-        self.refuse_unless_derivative("a second derivative")?;
-        let at = At::new(self, x, y)?;
-        let (dy, v) = (self.lay("dy", dy, &self.plan.y)?, self.lay("v", v, &self.plan.x)?);
-        let (dy, v) = (slices(&dy), slices(&v));
-        let mut hv: [Vec<T>; I] = zeros(&self.plan, &self.plan.x);
-        let mut jv: [Vec<T>; O] = zeros(&self.plan, &self.plan.y);
-        let faults = self.pass().run(
-            (hv.each_mut().map(|hv| &mut hv[..]), &self.plan.x),
-            (jv.each_mut().map(|jv| &mut jv[..]), &self.plan.y),
-            &mut self.units(),
-            || (Lift::default(), Rows::default(), Scratch::default()),
-            |(lift, dy_rows, scratch): &mut (Lift<T, I, O, K>, Rows<T, O>, _), item| {
-                let Item { number, sizes, .. } = item;
-                let dy = dy_rows.read(&self.plan, &self.plan.y, &dy, number, sizes);
-                let Some((args, saved, yd)) = lift.run(self, &at, &v, number, sizes, scratch)? else {
-                    return Ok(());
-                };
-                let dy = dy.map(|dy| dy.iter().map(|&dy| Dual::constant(dy)).collect::<Vec<_>>());
-                let mut dx = args.x.map(|x| vec![Dual::zero(); x.len()]);
-                let Args { x, k, sizes, item: number } = args;
-                let point =
-                    Point { x, k, sizes, item: number, y: yd.each_ref().map(|y| &y[..]), saved: &saved };
-                let dy = dy.each_ref().map(|dy| &dy[..]);
-                self.operator.borrow().vjp(point, dy, dx.each_mut().map(|dx| &mut dx[..]), scratch);
-                copy_tangents(&dx, item.a);
-                copy_tangents(&yd, item.b);
-                Ok(())
+        let frame = &self.frame;
+        frame.refuse_unless_derivative("a second derivative")?;
+        let at = &At::new(frame, x, y)?;
+        let (dy, v) = (frame.lay("dy", dy, &frame.plan.y)?, frame.lay("v", v, &frame.plan.x)?);
+        let (dy, v) = (&slices(&dy), &slices(&v));
+        let mut hv: [Vec<T>; I] = zeros(&frame.plan, &frame.plan.x);
+        let mut jv: [Vec<T>; O] = zeros(&frame.plan, &frame.plan.y);
+        let faults = frame.pass().run(
+            (views_mut(&mut hv), &frame.plan.x),
+            (views_mut(&mut jv), &frame.plan.y),
+            &|| {
+                let (mut lift, mut dy_rows, mut scratch) =
+                    (Lift::default(), Rows::default(), Scratch::default());
+                Box::new(move |item| {
+                    let Item { number, sizes, a: hv, b: jv } = item;
+                    let dy = dy_rows.read(&frame.plan, &frame.plan.y, dy, number, sizes);
+                    let Some((args, point)) = lift.arguments(at, v, number, sizes) else { return Ok(()) };
+                    let (saved, yd) = self.lifted(args, point, &mut scratch)?;
+                    let (dy, mut dx) = (constants(dy), zero_duals(args.x));
+                    let Args { x, k, sizes, item } = args;
+                    let point = Point { x, k, sizes, item, y: views(&yd), saved: &saved };
+                    self.operator.borrow().vjp(point, views(&dy), views_mut(&mut dx), &mut scratch);
+                    copy_tangents(&dx, hv);
+                    copy_tangents(&yd, jv);
+                    Ok(())
+                })
             },
         );
         Error::first(P::NAME, &faults)?;
-        Ok((restore(&self.plan, &self.plan.y, jv), self.gradients(hv)))
+        Ok((restore(&frame.plan, &frame.plan.y, jv), frame.gradients(hv)))
     }
 
     pub fn softness_gradient(
@@ -170,49 +176,70 @@ where
             let reason = "the operator does not scale with its softness";
             return Err(Error::unsupported(P::NAME, "the gradient to the softness", reason));
         };
-        if self.mode == Mode::Hard {
+        if self.frame.mode == Mode::Hard {
             return Ok(0.0);
         }
         let dx = self.vjp(x.clone(), y.clone(), dy.clone())?;
-        let y = self.lay("y", y, &self.plan.y)?;
-        let y = match &self.soft {
-            Some(soft) => soft.each_ref().map(|y| &y[..]),
-            None => slices(&y),
+        self.frame.euler(scaling, x, dx, y, dy)
+    }
+
+    /// What is saved and put out at `x + ε v`.
+    fn lifted(
+        &self,
+        args: Args<'_, Dual<T>, I, K>,
+        point: Point<'_, T, (), I, O, K>,
+        scratch: &mut Scratch<Dual<T>>,
+    ) -> Result<(P::Saved<Dual<T>>, [Vec<Dual<T>>; O]), Fault> {
+        let mut y = zero_duals(point.y);
+        let mut saved = P::Saved::<Dual<T>>::default();
+        let point = point.with(&self.saved[args.item]);
+        self.operator.borrow().lift(args, point, views_mut(&mut y), &mut saved, scratch)?;
+        Ok((saved, y))
+    }
+}
+
+impl<T: Float, const O: usize, const K: usize> Frame<T, O, K> {
+    /// From the hard values, the soft ones, or both, of which the hard ones are put out.
+    fn new<const I: usize>(
+        name: &'static str,
+        gradient: Gradient,
+        prepared: Prepared<'_, T, I, K>,
+        hard: Option<Values<T, O>>,
+        soft: Option<Values<T, O>>,
+    ) -> ([ArrayD<T>; O], Self) {
+        let Prepared { plan, k, work, mode, .. } = prepared;
+        let (y, faults, soft) = match (hard, soft) {
+            (None, Some((y, faults))) => (y, faults, None),
+            (Some((y, faults)), None) => (y, faults, Some(std::array::from_fn(|_| vec![]))),
+            (Some((mut y, mut faults)), Some((soft, more))) => {
+                more.iter().for_each(|(item, _)| fill_item(&plan, &plan.y, &mut y, *item, T::nan()));
+                faults.extend(more);
+                faults.sort_by_key(|(item, _)| *item);
+                faults.dedup_by_key(|(item, _)| *item);
+                (y, faults, Some(soft))
+            }
+            (None, None) => unreachable!("every mode has values"),
         };
-        // An item without an answer has a zero gradient.
-        let mut dy = self.lay("dy", dy, &self.plan.y)?.map(|dy| dy.into_owned().into_raw_vec_and_offset().0);
-        self.faults.iter().for_each(|(item, _)| {
-            fill_item(&self.plan, &self.plan.y, &mut dy, *item, T::zero());
-        });
-        let outputs = dy.iter().zip(y).map(|(dy, y)| inner(dy, y)).zip(scaling.outputs);
-        let inputs = dx.iter().zip(&x).map(|(dx, x)| inner(dx, x)).zip(scaling.inputs);
-        let sum = |terms: &mut dyn Iterator<Item = (f64, i8)>| {
-            terms.filter(|(_, p)| *p != 0).map(|(t, p)| t * p as f64).sum::<f64>()
-        };
-        let euler = sum(&mut { outputs }) - sum(&mut { inputs });
-        Ok(euler / (scaling.power as f64 * scaling.softness))
+        let k = k.map(CowArray::into_owned);
+        (restore(&plan, &plan.y, y), Self { name, gradient, plan, work, mode, k, faults, soft })
     }
 
     fn pass(&self) -> Pass<'_> {
         Pass { plan: &self.plan, work: self.work }
     }
 
-    fn units(&self) -> Vec<()> {
-        vec![(); self.plan.items]
-    }
-
-    fn gradients(&self, full: [Vec<T>; I]) -> [ArrayD<T>; I] {
+    fn gradients<const I: usize>(&self, full: [Vec<T>; I]) -> [ArrayD<T>; I] {
         let mut slots = self.plan.x.iter();
         let own = full.map(|full| gather(&self.plan, slots.next().expect("one slot for each input"), full));
         restore(&self.plan, &self.plan.x, own)
     }
 
     fn refuse_unless_derivative(&self, what: &str) -> Result<(), Error> {
-        if P::GRADIENT.is_derivative() {
+        if self.gradient.is_derivative() {
             return Ok(());
         }
-        let reason = format!("its gradient is {}, not the derivative of its output", P::GRADIENT.name());
-        Err(Error::unsupported(P::NAME, what, reason))
+        let reason = format!("its gradient is {}, not the derivative of its output", self.gradient.name());
+        Err(Error::unsupported(self.name, what, reason))
     }
 
     /// Arrays of a derivative call, checked against the shapes of the forward call.
@@ -226,7 +253,7 @@ where
             let expected = self.plan.outer_shape(slot);
             if array.shape() != expected {
                 return Err(Error::argument(
-                    P::NAME,
+                    self.name,
                     what,
                     format!("of {}", Shape(&expected)),
                     Shape(array.shape()),
@@ -235,15 +262,36 @@ where
         }
         Ok(self.plan.lay_all(arrays, slots))
     }
+
+    /// The gradient to the softness, by Euler's identity.
+    fn euler<const I: usize>(
+        &self,
+        scaling: Scaling<I, O>,
+        x: [ArrayViewD<'_, T>; I],
+        dx: [ArrayD<T>; I],
+        y: [ArrayViewD<'_, T>; O],
+        dy: [ArrayViewD<'_, T>; O],
+    ) -> Result<f64, Error> {
+        let y = self.lay("y", y, &self.plan.y)?;
+        let y = self.soft.as_ref().map_or_else(|| slices(&y), views);
+        // An item without an answer has a zero gradient.
+        let mut dy = self.lay("dy", dy, &self.plan.y)?.map(|dy| dy.into_owned().into_raw_vec_and_offset().0);
+        self.faults.iter().for_each(|(item, _)| {
+            fill_item(&self.plan, &self.plan.y, &mut dy, *item, T::zero());
+        });
+        let outputs = dy.iter().zip(y).map(|(dy, y)| inner(dy, y)).zip(scaling.outputs);
+        let inputs = dx.iter().zip(&x).map(|(dx, x)| inner(dx, x)).zip(scaling.inputs);
+        let sum = |terms: &mut dyn Iterator<Item = (f64, i8)>| {
+            terms.filter(|(_, p)| *p != 0).map(|(t, p)| t * p as f64).sum::<f64>()
+        };
+        let euler = sum(&mut { outputs }) - sum(&mut { inputs });
+        Ok(euler / (scaling.power as f64 * scaling.softness))
+    }
 }
 
 /// The arrays at which a derivative is taken.
-struct At<'s, 'x, T, B, P, const I: usize, const O: usize, const K: usize>
-where
-    T: Float,
-    P: Operator<I, O, K>,
-{
-    state: &'s State<T, B, P, I, O, K>,
+struct At<'s, 'x, T, const I: usize, const O: usize, const K: usize> {
+    frame: &'s Frame<T, O, K>,
     x: [CowArray<'x, T, IxDyn>; I],
     y: [CowArray<'x, T, IxDyn>; O],
 }
@@ -261,50 +309,42 @@ impl<T, const I: usize, const O: usize, const K: usize> Default for Readers<T, I
     }
 }
 
-impl<'s, 'x, T, B, P, const I: usize, const O: usize, const K: usize> At<'s, 'x, T, B, P, I, O, K>
-where
-    T: Float,
-    B: Borrow<P> + Send + Sync,
-    P: Operator<I, O, K>,
-{
+impl<'s, 'x, T: Float, const I: usize, const O: usize, const K: usize> At<'s, 'x, T, I, O, K> {
     fn new(
-        state: &'s State<T, B, P, I, O, K>,
+        frame: &'s Frame<T, O, K>,
         x: [ArrayViewD<'x, T>; I],
         y: [ArrayViewD<'x, T>; O],
     ) -> Result<Self, Error> {
-        let x = state.lay("x", x, &state.plan.x)?;
-        let y = state.lay("y", y, &state.plan.y)?;
-        Ok(Self { state, x, y })
+        let x = frame.lay("x", x, &frame.plan.x)?;
+        let y = frame.lay("y", y, &frame.plan.y)?;
+        Ok(Self { frame, x, y })
     }
 
-    /// The point of one item; `None` where the item has no answer.
+    /// The point of one item, without what was saved; `None` where the item has no answer.
     fn point<'m>(
         &'m self,
         readers: &'m mut Readers<T, I, O, K>,
         item: usize,
         sizes: &'m [usize],
-    ) -> Option<Point<'m, T, P::Saved<T>, I, O, K>> {
-        let State { plan, k, saved, faults, soft, .. } = self.state;
+    ) -> Option<Point<'m, T, (), I, O, K>> {
+        let Frame { plan, k, faults, soft, .. } = self.frame;
         if faults.binary_search_by_key(&item, |(item, _)| *item).is_ok() {
             return None;
         }
         let k = k.each_ref().map(|k| k.as_slice().expect("laid out when prepared"));
-        let y = match soft {
-            Some(soft) => soft.each_ref().map(|y| &y[..]),
-            None => slices(&self.y),
-        };
+        let y = soft.as_ref().map_or_else(|| slices(&self.y), views);
         Some(Point {
             x: readers.x.read(plan, &plan.x, &slices(&self.x), item, sizes),
             k: readers.k.read(plan, &plan.k, &k, item, sizes),
             y: readers.y.read(plan, &plan.y, &y, item, sizes),
             sizes,
             item,
-            saved: &saved[item],
+            saved: &(),
         })
     }
 }
 
-/// Runs an item at duals.
+/// Arguments of an item at duals.
 struct Lift<T: Float, const I: usize, const O: usize, const K: usize> {
     readers: Readers<T, I, O, K>,
     v: Rows<T, I>,
@@ -318,36 +358,34 @@ impl<T: Float, const I: usize, const O: usize, const K: usize> Default for Lift<
 }
 
 impl<T: Float, const I: usize, const O: usize, const K: usize> Lift<T, I, O, K> {
-    /// Arguments, saved state and outputs of `f(x + ε v)`; `None` where the item has no answer.
-    fn run<'m, B, P>(
+    /// `x + ε v`, and the point at `x`; `None` where the item has no answer.
+    fn arguments<'m>(
         &'m mut self,
-        state: &State<T, B, P, I, O, K>,
-        at: &'m At<'_, '_, T, B, P, I, O, K>,
+        at: &'m At<'_, '_, T, I, O, K>,
         v: &[&'m [T]; I],
         item: usize,
         sizes: &'m [usize],
-        scratch: &mut Scratch<Dual<T>>,
-    ) -> Result<Option<(Args<'m, Dual<T>, I, K>, P::Saved<Dual<T>>, [Vec<Dual<T>>; O])>, Fault>
-    where
-        B: Borrow<P> + Send + Sync,
-        P: Operator<I, O, K>,
-    {
-        if state.mode == Mode::Hard {
-            return Ok(None);
+    ) -> Option<(Args<'m, Dual<T>, I, K>, Point<'m, T, (), I, O, K>)> {
+        if at.frame.mode == Mode::Hard {
+            return None;
         }
-        let Some(point) = at.point(&mut self.readers, item, sizes) else { return Ok(None) };
-        let v = self.v.read(&state.plan, &state.plan.x, v, item, sizes);
+        let point = at.point(&mut self.readers, item, sizes)?;
+        let v = self.v.read(&at.frame.plan, &at.frame.plan.x, v, item, sizes);
         for ((dual, x), v) in self.x.iter_mut().zip(point.x).zip(v) {
             dual.clear();
             dual.extend(x.iter().zip(v).map(|(&x, &v)| Dual::new(x, v)));
         }
-        let args = Args { x: self.x.each_ref().map(|x| &x[..]), k: point.k, sizes, item };
-        let mut y = point.y.map(|y| vec![Dual::zero(); y.len()]);
-        let mut saved = P::Saved::<Dual<T>>::default();
-        let y_slices = y.each_mut().map(|y| &mut y[..]);
-        state.operator.borrow().lift(args, point, y_slices, &mut saved, scratch)?;
-        Ok(Some((args, saved, y)))
+        Some((Args { x: views(&self.x), k: point.k, sizes, item }, point))
     }
+}
+
+fn constants<T: Float, const N: usize>(values: [&[T]; N]) -> [Vec<Dual<T>>; N] {
+    values.map(|values| values.iter().map(|&value| Dual::constant(value)).collect())
+}
+
+/// Zeros of the lengths of others.
+fn zero_duals<T: Float, E, const N: usize>(like: [&[E]; N]) -> [Vec<Dual<T>>; N] {
+    like.map(|like| vec![Dual::zero(); like.len()])
 }
 
 fn copy_tangents<T: Float, const N: usize>(duals: &[Vec<Dual<T>>; N], out: [&mut [T]; N]) {

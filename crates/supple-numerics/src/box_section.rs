@@ -2,8 +2,8 @@
 //! λ with $\sum_i c_i \min(\max(x_i + \lambda c_i, l_i), u_i) = s$.
 //!
 //! The sum never falls as λ grows, and is linear between the breakpoints at which an entry leaves one of its
-//! bounds or reaches the other. Newton's method, kept in a bracket, ends on the right piece after a few passes.
-//! Where it does not, random pivots among the breakpoints halve what is left, so that it takes O(n)
+//! bounds or reaches the other. Newton's method, kept in a bracket, ends on the right piece after a few
+//! passes. Where it does not, random pivots among the breakpoints halve what is left, so that it takes O(n)
 //! expected on any data.
 //!
 //! Only values are looked at: tangents are for the caller to bring.

@@ -1,20 +1,20 @@
 //! Entropic transport from values on a line to equally spaced places, in nearly linear time.
 //!
-//! For ascending values $x_i$ of masses $a_i$ and places $j$ of masses $b_j$, both summing to one, at the cost
-//! of the squared distance,
+//! For ascending values $x_i$ of masses $a_i$ and places $j$ of masses $b_j$, both summing to one, at the
+//! cost of the squared distance,
 //!
 //! $$P_{ij} = a_i p_{ij}, \qquad
 //! p_{ij} \propto e^{\kappa \sum_{k < j} (x_i - \theta_k)}, \qquad \sum_i a_i p_{ij} = b_j$$
 //!
-//! with $\kappa = 2 \delta / \varepsilon$ for places $\delta$ apart: the square of the value and the square of
-//! the place are absorbed by the potentials, and only their product is left. Instead of a potential for each
-//! place there is a threshold $\theta_k$ between neighbours, which is a quantile of the values, smoothed.
+//! with $\kappa = 2 \delta / \varepsilon$ for places $\delta$ apart: the squares of value and place are absorbed
+//! by the potentials, and only their product is left. Instead of a potential for each place there is a
+//! threshold $\theta_k$ between neighbours, which is a quantile of the values, smoothed.
 //! What is kept of a threshold is by how much it is shifted from the quantile: where values are many
 //! $\varepsilon$ apart, the plan depends on digits that would be lost in the sum of the two.
 //!
-//! Method: start from the quantiles, which solve the problem without entropy; a few of Sinkhorn's sweeps; then
-//! Newton's method on the dual, with steps from conjugate gradients. The thresholds come out exact to round-off.
-//! Derivatives are those of the solution, by the implicit function theorem, of any order.
+//! Method: start from the quantiles, which solve the problem without entropy; a few of Sinkhorn's sweeps;
+//! then Newton's method on the dual, with steps from conjugate gradients. The thresholds come out exact to
+//! round-off. Derivatives are those of the solution, by the implicit function theorem.
 
 mod laplacian;
 mod line;
@@ -180,7 +180,8 @@ impl<A: Real<Acc = A>> LineTransport<A> {
         let m = self.problem.masses.len();
         let Some(t) = &self.tangents else { return self.rows.totals(g, m) };
         let pushed: Vec<A> = g.iter().zip(&t.x).map(|(&g, &x)| g * x).collect();
-        let still = (0..g.len()).map(|i| g[i] - g[i] * t.v_mean[i] - pushed[i] * t.place[i]).collect::<Vec<_>>();
+        let still =
+            (0..g.len()).map(|i| g[i] - g[i] * t.v_mean[i] - pushed[i] * t.place[i]).collect::<Vec<_>>();
         let [base, pushed, still] = [g, &pushed, &still].map(|g| self.rows.totals(g, m));
         (0..m).map(|j| still[j] + t.v[j] * base[j] + A::of(j as f64) * pushed[j]).collect()
     }
@@ -225,7 +226,8 @@ impl<A: Real<Acc = A>> LineTransport<A> {
         }
     }
 
-    /// The change of the values, for changes `to_share(i, j)` of the rows' shares: the adjoint of rows and plan.
+    /// The adjoint of all rows: what the values get, where the share of place j in row i has the cotangent
+    /// `to_share(i, j)`.
     pub fn pull(&self, depth: f64, to_share: impl Fn(usize, usize) -> A) -> Vec<A> {
         let Problem { weights, masses, rate, .. } = &self.problem;
         let (places, mut load) = (self.places(), vec![A::zero(); masses.len()]);
@@ -254,7 +256,9 @@ impl<A: Real<Acc = A>> LineTransport<A> {
             for (i, block) in self.rows.blocks.iter().flat_map(|b| b.values.clone().map(move |i| (i, b))) {
                 let push = weights[i] * A::of(*rate) * pure(tangent(x[i]));
                 away.push(push);
-                near.push(pure::<A>(tangent(weights[i])) - push * A::of(block.home as f64 + self.rows.lean[i]));
+                near.push(
+                    pure::<A>(tangent(weights[i])) - push * A::of(block.home as f64 + self.rows.lean[i]),
+                );
             }
             let m = masses.len();
             let [away, near] = [away, near].map(|g| self.rows.totals(&g, m));

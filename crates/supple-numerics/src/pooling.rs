@@ -1,10 +1,10 @@
-//! Isotonic regression of any sequence, by pooling adjacent violators: with weights, or of the difference of two
-//! sorted sequences.
+//! Isotonic regression of any sequence, by pooling adjacent violators: with weights, or of the difference of
+//! two sorted sequences.
 //!
-//! [`isotonic`](crate::isotonic) is for sorted values against a known line, and quicker at that. Here, as there,
-//! blocks are compared by the gap between them and by their values relative to their first elements, so that a
-//! large offset does not decide, and blocks of equal value are pooled. Time and memory are O(n). Only
-//! values are looked at: what a block's value is, the caller computes again from its elements.
+//! [`isotonic`](crate::isotonic) is for sorted values against a known line, and quicker at that. Here, as
+//! there, blocks are compared by the gap between them and by their values relative to their first elements,
+//! so that a large offset does not decide, and blocks of equal value are pooled. Time and memory are O(n).
+//! Only values are looked at: what a block's value is, the caller computes again from its elements.
 
 use supple_core::{Real, Scratch};
 
@@ -56,11 +56,11 @@ impl Weight {
     }
 }
 
-/// The blocks of $\min_v \sum_i w_i D(x_i, v_i)$ over $v_1 \le v_2 \le \dots$, or $\ge$ if `decreasing`, where
-/// the value of a block is the `mean` of its elements: where each starts, and the length of `x`.
+/// The blocks of $\min_v \sum_i w_i D(x_i, v_i)$ over $v_1 \le v_2 \le \dots$, or $\ge$ if `decreasing`,
+/// where the value of a block is the `mean` of its elements: where each starts, and the length of `x`.
 ///
-/// Values are to be finite, weights finite and not negative. Elements of weight zero count as if their weights
-/// were equal and small beyond measure.
+/// Values are to be finite, weights finite and not negative. Elements of weight zero count as if their
+/// weights were equal and small beyond measure.
 ///
 /// ```
 /// # use supple_core::Scratch;
@@ -101,8 +101,8 @@ pub fn weighted<T: Real>(
     starts
 }
 
-/// The blocks of the increasing regression of $z - w$ for `z` and `w` that ascend, where the value of a block is
-/// the mean of its `z` less that of its `w`: where each starts, and the length.
+/// The blocks of the increasing regression of $z - w$ for `z` and `w` that ascend, where the value of a block
+/// is the mean of its `z` less that of its `w`: where each starts, and the length.
 pub fn difference<T: Real>(z: &[T], w: &[T], mean: Mean, scratch: &mut Scratch<T>) -> Vec<u32> {
     let mut starts = scratch.indices.empty();
     let mut values: Vec<[f64; 2]> = vec![];

@@ -52,7 +52,7 @@ pub fn kth_largest<T: Real>(x: &[T], k: usize, keys: &mut Vec<u64>) -> (T::Value
         keys.extend(x.as_chunks::<ROW>().0.iter().map(|row| !largest_but_nan(row).key()));
         let bound = T::Value::from_key(!*keys.select_nth_unstable(k).1);
         keys.clear();
-        let counts = |x: &T| !(x.value() < bound);
+        let counts = |x: &T| (x.value() >= bound) | x.value().is_nan();
         for row in x.chunks(ROW) {
             if row.iter().fold(false, |any, x| any | counts(x)) {
                 keys.extend(row.iter().filter(|x| counts(x)).map(|x| !x.value().key()));
@@ -257,7 +257,7 @@ mod tests {
             part in 0.0..1.0,
         ) {
             let k = 1 + (part * part * part * (x.len() - 1) as f64) as usize;
-            let mut sorted = x.clone();
+            let mut sorted: Vec<f64> = x.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
             let next = sorted.get(k).copied().unwrap_or(f64::NEG_INFINITY);
             prop_assert_eq!(kth_largest(&x, k, &mut vec![]), (sorted[k - 1], next));

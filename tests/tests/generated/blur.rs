@@ -52,7 +52,7 @@ fn row(entry: &Entry, method: &'static str, parameters: &[(&str, u64)], x: &Arra
     let hard = values(&*operator, x, Mode::Hard).expect("a hard form");
     let mean = hard.mean_axis(Axis(1)).expect("values").insert_axis(Axis(1));
     let distance = |a: &ArrayD<f64>| (a - &hard).mapv(|d| d * d).sum().sqrt();
-    let whole = distance(&(&mean + &ArrayD::zeros(hard.raw_dim())));
+    let whole = distance(&(&mean + &ArrayD::<f64>::zeros(hard.raw_dim())));
     let mut blur = |exponent: f64| {
         operator.set("softness", Value::Float(10.0f64.powf(exponent))).expect("a softness");
         values(&*operator, x, Mode::Soft).map(|soft| distance(&soft) / whole)

@@ -54,13 +54,15 @@ impl Laplacian {
             excess.resize(width, 0.0);
             subtract_transposed(rows.kernel(block), &masses, part);
             subtract_transposed(rows.kernel(block), &leans, &mut excess);
-            for ((column, part), (excess, j)) in
-                self.columns[block.columns.clone()].iter_mut().zip(&*part).zip(excess.iter_mut().zip(block.columns.clone()))
+            for ((column, part), (excess, j)) in self.columns[block.columns.clone()]
+                .iter_mut()
+                .zip(&*part)
+                .zip(excess.iter_mut().zip(block.columns.clone()))
             {
                 *column += part;
                 *excess += part * (j as f64 - block.home as f64);
             }
-            // The sums to the right of each edge; left of home, the negative ones to the left, which are equal.
+            // The sums to the right of each edge; left of home, less those to the left, which are equal.
             let home = block.home - block.columns.start;
             let edges = &mut self.chain[block.columns.start..block.columns.end - 1];
             let mut sum = 0.0;
@@ -147,7 +149,7 @@ impl Laplacian {
         }
     }
 
-    /// Solves L v = h for a load that sums to zero, until the residual is less than this fraction of the load.
+    /// Solves L v = h for a load that sums to zero, until the residual is less than this fraction of it.
     pub fn solve(&self, rows: &Rows, h: &[f64], fraction: f64) -> Vec<f64> {
         let m = h.len();
         let size = |x: &[f64]| x.iter().map(|x| x.abs()).sum::<f64>();

@@ -120,7 +120,7 @@ impl Places {
         let mass = |i: &u32| weights.map_or(T::Acc::one(), |w| w[*i as usize].widen());
         let mut weights: Vec<T::Acc> = order.iter().map(mass).collect();
         let total: T::Acc = weights.iter().copied().sum();
-        weights.iter_mut().for_each(|w| *w = *w / total);
+        weights.iter_mut().for_each(|w| *w /= total);
         let problem = Problem { values, weights, masses: self.masses, rate: self.rate };
         (problem, Line { plan: LineTransport::default(), centre, total, finite })
     }
@@ -143,5 +143,8 @@ pub fn naive_plan(x: &[f64], a: &[f64], y: &[f64], b: &[f64], softness: f64) -> 
             break;
         }
     }
-    (0..x.len()).flat_map(|i| (0..y.len()).map(move |j| (i, j))).map(|(i, j)| (u[i] + v[j] - cost(i, j)).exp()).collect()
+    (0..x.len())
+        .flat_map(|i| (0..y.len()).map(move |j| (i, j)))
+        .map(|(i, j)| (u[i] + v[j] - cost(i, j)).exp())
+        .collect()
 }

@@ -150,9 +150,9 @@ impl Rows {
     pub fn divide(&mut self, x: &[f64], family: Family<'_>) {
         self.parts.clear();
         let mut buffer = vec![];
-        let mut todo = vec![0..x.len()];
-        while let Some(values) = todo.pop() {
-            let part = &x[values.clone()];
+        let mut todo = vec![(0, x.len())];
+        while let Some((start, end)) = todo.pop() {
+            let (values, part) = (start..end, &x[start..end]);
             let [first, .., last] = part else {
                 // One value has its own row; of none, there is nothing.
                 values.for_each(|i| self.parts.push((i..i + 1, 0)));
@@ -181,8 +181,8 @@ impl Rows {
                 }
                 part.partition_point(|&x| x <= 0.5 * (first + last)).min(part.len() - 1)
             };
-            todo.push(values.start + split..values.end);
-            todo.push(values.start..values.start + split);
+            todo.push((start + split, end));
+            todo.push((start, start + split));
         }
     }
 

@@ -42,7 +42,8 @@ impl Solver<'_> {
             }
             if step < SWEEPS {
                 let columns = self.laplacian.columns.iter().zip(self.b);
-                let v: Vec<f64> = columns.map(|(c, b)| (b / c.max(1e-30)).ln().clamp(-LONGEST, LONGEST)).collect();
+                let v: Vec<f64> =
+                    columns.map(|(c, b)| (b / c.max(1e-30)).ln().clamp(-LONGEST, LONGEST)).collect();
                 self.shift(&v, 1.0);
                 error = self.refresh();
                 continue;
@@ -61,12 +62,14 @@ impl Solver<'_> {
             }
             // From there a step is as good as exact, unless neighbours were held back.
             last = before <= NEARLY && (error <= EXACT || error > 0.3 * before);
-            // Written so that NaN counts as no progress.
-            if !(error < before) {
+            // NaN counts as no progress.
+            let gained = error < before;
+            if !gained {
                 error = self.refresh();
                 last = true;
             }
-            if last && !(error <= TOLERANCE) {
+            let good = error <= TOLERANCE;
+            if last && !good {
                 break;
             }
         }

@@ -6,12 +6,12 @@
 //! $$ Q = \operatorname*{argmin}_{Q 1 = 1,\ Q^\top 1 = 1} \; \sum_{ij} Q_{ji} (x_i - y_j)^2
 //! + \varepsilon \sum_{ij} Q_{ji} (\ln Q_{ji} - 1) . $$
 //!
-//! The matrix acts from the left: $Q x$ is [`sinkhorn_sort`](super::sinkhorn_sort()) with equal weights, its rows
-//! are output positions, and $Q^\top (1, \dots, n)$ are the ranks. Rows and columns both sum to one, to
+//! The matrix acts from the left: $Q x$ is [`sinkhorn_sort`](super::sinkhorn_sort()) with equal weights, its
+//! rows are output positions, and $Q^\top (1, \dots, n)$ are the ranks. Rows and columns both sum to one, to
 //! round-off. The first row is that of the smallest value unless `descending`.
 //!
-//! * Softness: the unit of `x`; ε. See [`sinkhorn_sort`](super::sinkhorn_sort()) for what it blurs. As it grows,
-//!   all entries approach 1/n.
+//! * Softness: the unit of `x`; ε. See [`sinkhorn_sort`](super::sinkhorn_sort()) for what it blurs. As it
+//!   grows, all entries approach 1/n.
 //! * Hard limit: the permutation matrix that sorts. Equal values share in the limit; the hard form takes them
 //!   in order of their position.
 //! * Gradient: exact, by the implicit function theorem. Smooth to any order.

@@ -1,8 +1,8 @@
 //! Ranks by entropic optimal transport, with weights.
 //!
-//! The values $x_i$ of masses $a_i = w_i / \sum_k w_k$ are transported to n places of mass
-//! $1/n$, at $y_j = (j - 1)/(n - 1)$, by the plan of [`sinkhorn_sort`](super::sinkhorn_sort()). A rank is the mean
-//! place that a value goes to:
+//! The values $x_i$ of masses $a_i = w_i / \sum_k w_k$ are transported to n places of mass $1/n$, at
+//! $y_j = (j - 1)/(n - 1)$, by the plan of [`sinkhorn_sort`](super::sinkhorn_sort()). A rank is the mean place
+//! that a value goes to:
 //!
 //! $$ r_i = \frac{1}{a_i} \sum_j P_{ij} \, j, \qquad
 //! P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \; \sum_{ij} P_{ij} (x_i - y_j)^2
@@ -12,9 +12,8 @@
 //!
 //! * Softness: the unit of `x`; ε. As it grows, all ranks approach $(n + 1)/2$. See
 //!   [`sinkhorn_sort`](super::sinkhorn_sort()) for what it blurs.
-//! * Weights: not negative, not all zero; only their ratios count. A value of weight zero has a rank among the
-//!   others and no influence on theirs. With unequal weights, ranks are n times the weighted
-//!   distribution function, up to rounding up.
+//! * Weights: not negative, not all zero; only their ratios count. A value of weight zero has a rank among
+//!   the others and no influence on theirs.
 //! * Hard limit: with equal weights, ranks in which equal values share the mean of their places. With others,
 //!   a value fills the places between the weights before and after it, and its rank is their mean.
 //! * Gradient: exact, to `x` and to the weights, by the implicit function theorem. Smooth to any order.
@@ -28,8 +27,8 @@ use super::permutahedron::{check_length, sorted, spoilt};
 use super::sinkhorn::{check, naive, places, sample, scatter, scatter_masses, work};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Sample, Scaling,
-    Scratch, Stream, evaluate, params,
+    Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Sample,
+    Scaling, Scratch, Stream, evaluate, params,
 };
 use supple_numerics::line_transport::{Line, Saved};
 
@@ -84,7 +83,8 @@ impl Operator<2> for SinkhornRank {
         _: &mut Scratch<Dual<F>>,
     ) -> Result<(), Fault> {
         let [x, weights] = at.x;
-        let line = places(x.len(), self.softness, self.descending).lift(x, Some(weights), values.saved, saved);
+        let line =
+            places(x.len(), self.softness, self.descending).lift(x, Some(weights), values.saved, saved);
         write(line, &saved.order, ranks);
         Ok(())
     }
@@ -219,8 +219,8 @@ impl Contract<2> for SinkhornRank {
 ///
 /// * Shapes: `(…, n)` and `(…, n)` to `(…, n)`, n ≥ 1. Weights of all ones give the usual ranks.
 /// * Softness: ε, in the unit of `x`. As it grows, all ranks approach (n + 1) / 2.
-/// * Hard limit: ranks in which equal values share the mean of their places; with unequal weights, the mean of
-///   the places that the value's weight fills.
+/// * Hard limit: ranks in which equal values share the mean of their places; with unequal weights, the mean
+///   of the places that the value's weight fills.
 /// * Gradient: exact, to `x` and to the weights, by the implicit function theorem.
 /// * ±∞ ranks first or last. NaN makes its item NaN.
 /// * Cost: about O(n log n) forward and backward, O(n) memory.

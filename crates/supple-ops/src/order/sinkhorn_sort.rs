@@ -9,10 +9,10 @@
 //! A sorted value is the mean of what arrives at its place. The result ascends; the descending one is its
 //! reverse.
 //!
-//! * Softness: the unit of `x`; ε. Of the squared distance only the product $-2 x_i y_j$ matters for the plan,
-//!   so shifts and the interval of the places do not. With ε the places blur over about
-//!   $\sqrt{\varepsilon / 2 R}$ of all places, where R is the range of `x`. As it grows, all outputs approach
-//!   the mean. The paper squashes `x` into [0, 1] before: see the maths page.
+//! * Softness: the unit of `x`; ε. Of the squared distance only the product $-2 x_i y_j$ matters for the
+//!   plan, so shifts do not. A value spreads over about the fraction $\sqrt{\varepsilon / 2 R}$ of the places,
+//!   where R is the range of `x`. As ε grows, all outputs approach the mean. The paper squashes `x` into
+//!   [0, 1] first; here that is left to the caller.
 //! * Weights: not negative, not all zero; only their ratios count. A value of weight zero is not there. With
 //!   unequal weights, $s_j$ approximates the mean of the weighted quantile function between the levels
 //!   $(j - 1)/n$ and $j/n$: the hard limit. With equal ones, that is the sorted values.
@@ -28,8 +28,8 @@ use super::permutahedron::{check_length, sorted, spoilt};
 use super::sinkhorn::{check, naive, places, sample, scatter, scatter_masses, work};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Sample, Scaling,
-    Scratch, Stream, evaluate, params,
+    Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Sample,
+    Scaling, Scratch, Stream, evaluate, params,
 };
 use supple_numerics::line_transport::{Line, Saved};
 
@@ -84,7 +84,8 @@ impl Operator<2> for SinkhornSort {
         _: &mut Scratch<Dual<F>>,
     ) -> Result<(), Fault> {
         let [x, weights] = at.x;
-        let line = places(x.len(), self.softness, self.descending).lift(x, Some(weights), values.saved, saved);
+        let line =
+            places(x.len(), self.softness, self.descending).lift(x, Some(weights), values.saved, saved);
         self.write(line, y);
         Ok(())
     }
@@ -110,8 +111,12 @@ impl Operator<2> for SinkhornSort {
         let (means, slopes) = line.plan.means(&bars);
         let back: Vec<T::Acc> = carried.iter().zip(&means).map(|(&carried, &mean)| carried * mean).collect();
         let (carried, back) = (line.plan.totals(&carried), line.plan.totals(&back));
-        let load: Vec<T::Acc> =
-            bars.iter().zip(&carried).zip(&back).map(|((&bar, &carried), &back)| bar * carried - back).collect();
+        let load: Vec<T::Acc> = bars
+            .iter()
+            .zip(&carried)
+            .zip(&back)
+            .map(|((&bar, &carried), &back)| bar * carried - back)
+            .collect();
         let (held, held_slopes) = line.plan.means(&line.plan.potentials(&load));
         let rate = T::Acc::of(problem.rate);
         let to_value =
@@ -248,8 +253,8 @@ impl Contract<2> for SinkhornSort {
     }
 }
 
-/// Sorted values along the last axis, ascending, by entropic optimal transport of the values to n places, with
-/// `weights`.
+/// Sorted values along the last axis, ascending, by entropic optimal transport of the values to n places,
+/// with `weights`.
 ///
 /// $$ s_j = n \sum_i P_{ij} x_i, \qquad P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \;
 /// \sum_{ij} P_{ij} \Bigl(x_i - \frac{j - 1}{n - 1}\Bigr)^2
@@ -289,87 +294,4 @@ pub fn sinkhorn_sort<'a, T: Float, D: Dimension>(
     let [sorted] = evaluate(&operator, [x.into().into_dyn(), weights.into().into_dyn()])?;
     let narrower = |e| Error::unsupported(SinkhornSort::NAME, "an output of the rank of `x`", e);
     sorted.into_dimensionality().map_err(narrower)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::sinkhorn_rank::SinkhornRank;
-    use super::*;
-    use ndarray::{Array1, ArrayD, array, aview1};
-    use supple_core::{Inputs, Mode, linearize};
-
-    #[test]
-    fn infinities_stay_and_nan_spoils() {
-        let inf = f64::INFINITY;
-        let x = array![[inf, 3.0, inf, -inf, 7.0], [1.0, f64::NAN, 0.0, 2.0, inf]].into_dyn();
-        let ones = ArrayD::ones(x.raw_dim());
-        let at = linearize(&SinkhornSort { softness: 0.01, descending: false }, [x.view(), ones.view()]).unwrap();
-        let dy = array![[1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]].into_dyn();
-        let [dx, dweights] = at.vjp([dy.view()]).unwrap();
-        let y: Vec<f64> = at.outputs()[0].iter().copied().collect();
-        assert_eq!((y[0], y[3], y[4]), (-inf, inf, inf));
-        assert!((y[1] - 3.0).abs() < 1e-12 && (y[2] - 7.0).abs() < 1e-12, "{y:?}");
-        assert!(dx.iter().chain(&dweights).take(5).all(|dx| dx.is_finite()), "{dx} {dweights}");
-        assert!(y.iter().chain(&dx).enumerate().all(|(i, v)| v.is_nan() == (i % 10 >= 5)));
-        let rank = SinkhornRank { softness: 0.01, descending: true };
-        let [ranks] = evaluate(&rank, [x.view(), ones.view()]).unwrap();
-        for (rank, expected) in ranks.iter().zip([1.5, 4.0, 1.5, 5.0, 3.0]) {
-            assert!((rank - expected).abs() < 1e-12, "{ranks}");
-        }
-    }
-
-    #[test]
-    fn a_value_without_weight_is_not_there() {
-        let x = array![4.0, -3.0, 0.5, 100.0, 2.0].into_dyn();
-        let weights = array![1.0, 1.0, 1.0, 0.0, 1.0].into_dyn();
-        let op = SinkhornSort { softness: 0.3, descending: false };
-        let at = linearize(&op, [x.view(), weights.view()]).unwrap();
-        let [dx, _] = at.vjp([array![1.0, -2.0, 3.0, 0.5, 1.0].into_dyn().view()]).unwrap();
-        let largest = at.outputs()[0].iter().copied().fold(0.0, f64::max);
-        assert!(dx[3] == 0.0 && largest < 4.0, "{dx} {largest}");
-    }
-
-    #[test]
-    fn the_hard_form_is_the_limit_with_weights_and_ties() {
-        let x = array![4.0, -3.0, 0.5, 4.0, 2.0, 0.5, 0.25].into_dyn();
-        for weights in [[1.0; 7], [0.7, 2.0, 0.3, 0.9, 1.0, 0.1, 5.5]] {
-            let weights = Array1::from(weights.to_vec()).into_dyn();
-            let gap = |soft: &ArrayD<f64>, hard: &ArrayD<f64>| {
-                (soft - hard).iter().fold(0.0, |most: f64, gap| most.max(gap.abs()))
-            };
-            for descending in [false, true] {
-                let inputs = |mode| Inputs::from([x.view(), weights.view()]).mode(mode);
-                let op = SinkhornSort { softness: 1e-4, descending };
-                let [soft] = evaluate(&op, inputs(Mode::Soft)).unwrap();
-                let [limit] = evaluate(&op, inputs(Mode::Hard)).unwrap();
-                assert!(gap(&soft, &limit) < 1e-9, "{soft} for {limit}");
-                let op = SinkhornRank { softness: 1e-4, descending };
-                let [soft] = evaluate(&op, inputs(Mode::Soft)).unwrap();
-                let [limit] = evaluate(&op, inputs(Mode::Hard)).unwrap();
-                assert!(gap(&soft, &limit) < 1e-9, "{soft} for {limit}");
-            }
-        }
-    }
-
-    #[test]
-    fn long_items_keep_their_digits() {
-        let n = 20_000;
-        let x: Vec<f32> = Stream::new(3, 0, 0).normals(n).iter().map(|&x| x as f32).collect();
-        let ones = vec![1f32; n];
-        for softness in [1e-6, 1e-2, 10.0] {
-            let inputs = || [aview1(&x).into_dyn(), aview1(&ones).into_dyn()];
-            let rank = SinkhornRank { softness, descending: false };
-            let at = linearize(&rank, inputs()).unwrap();
-            let total: f64 = at.outputs()[0].iter().map(|&rank| f64::from(rank)).sum();
-            let expected = (n * (n + 1)) as f64 / 2.0;
-            assert!((total / expected - 1.0).abs() < 1e-7, "softness {softness}: {total}");
-            // A shift of all values changes no rank.
-            let dy = aview1(&x).into_dyn();
-            let [dx, _] = at.vjp([dy]).unwrap();
-            let (sum, size) = dx.iter().fold((0.0, 0.0), |(sum, size), &d| {
-                (sum + f64::from(d), size + f64::from(d).abs())
-            });
-            assert!(sum.abs() <= 1e-5 * size, "softness {softness}: {sum} of {size}");
-        }
-    }
 }

@@ -2,22 +2,23 @@
 //!
 //! $$ P = \operatorname*{argmax}_{P \ge 0,\ P 1 = 1,\ P^\top 1 = 1} \langle P, X \rangle - \varepsilon \, \Omega(P) $$
 //!
-//! * `"l2"`: $\Omega = \tfrac12 \lVert P \rVert^2$ gives the Euclidean projection of $X / \varepsilon$, which is sparse:
-//!   [`transport_projection`](super::transport_projection()) with all sums one.
+//! * `"l2"`: $\Omega = \tfrac12 \lVert P \rVert^2$ gives the Euclidean projection of $X / \varepsilon$, which
+//!   is sparse: [`transport_projection`](super::transport_projection()) with all sums one.
 //! * `"entropic"`: $\Omega = \sum_{ij} P_{ij} (\ln P_{ij} - 1)$ gives the Kullback-Leibler projection of
-//!   $e^{X / \varepsilon}$, which is positive everywhere: [`sinkhorn`](crate::transport::sinkhorn()) at the costs $-X$.
+//!   $e^{X / \varepsilon}$, which is positive everywhere: [`sinkhorn`](crate::transport::sinkhorn()) at the
+//!   costs $-X$.
 //!
 //! * Softness: the unit of `X`; ε. At 1, the default, L2 is the projection of `X` itself.
 //! * Hard limit: the permutation matrix of the assignment of the largest sum; of several, the mean that Ω
 //!   prefers. The L2 form is that permutation from some ε on. There is no hard form: it is for a solver of
 //!   assignment problems.
-//! * Gradient: that of the operator beneath. L2: on the support, zero where it is a permutation; an entry that
-//!   has just reached zero (a kink) counts as outside; the second derivative is zero almost everywhere. Entropic:
-//!   exact, with curvature.
-//! * −∞ forbids an entry. NaN and +∞ make the item NaN. Entries that are forbidden such that no permutation is left
-//!   are a fault of the item (infeasible, or not converged).
-//! * Cost: L2, about ten Newton steps of O(n³) at most; entropic, O(n²) for each sweep and O(n³) for a few Newton
-//!   steps, and for the gradient.
+//! * Gradient: that of the operator beneath. L2: on the support, zero where it is a permutation; an entry
+//!   that has just reached zero (a kink) counts as outside; the second derivative is zero almost everywhere.
+//!   Entropic: exact, with curvature.
+//! * −∞ forbids an entry. NaN and +∞ make the item NaN. Entries that are forbidden such that no permutation
+//!   is left are a fault of the item (infeasible, or not converged).
+//! * Cost: L2, about ten Newton steps of O(n³) at most; entropic, O(n²) for each sweep and O(n³) for a few
+//!   Newton steps, and for the gradient.
 //!
 //! Papers: Blondel, Seguy, Rolet, *Smooth and sparse optimal transport*, AISTATS 2018,
 //! <https://arxiv.org/abs/1710.06276>; Mena, Belanger, Linderman, Snoek, *Learning latent permutations with
@@ -276,20 +277,22 @@ impl Contract for BirkhoffProjection {
     }
 }
 
-/// The doubly stochastic matrix nearest to $X / \varepsilon$, on the last two axes of `x`: a relaxed permutation, most
-/// entries of which are zero.
+/// The doubly stochastic matrix nearest to $X / \varepsilon$, on the last two axes of `x`: a relaxed
+/// permutation, most entries of which are zero.
 ///
 /// $$ P = \operatorname*{argmin}_{P \ge 0,\ P 1 = 1,\ P^\top 1 = 1} \lVert P - X / \varepsilon \rVert^2 $$
 ///
 /// * Shapes: `(…, n, n)` to `(…, n, n)`, n ≥ 1.
-/// * Softness: ε, in the unit of `x`; 1 is the projection of `x` itself. As it grows, all entries approach 1/n.
+/// * Softness: ε, in the unit of `x`; 1 is the projection of `x` itself. As it grows, all entries approach
+///   1/n.
 /// * Hard limit: the permutation matrix of the assignment of the largest sum, reached at some ε above zero.
-/// * Gradient: on the support; zero where it is a permutation. Second derivatives are zero almost everywhere; the
-///   [entropic form](super::Regularization::Entropic) of [`BirkhoffProjection`] (Sinkhorn's) has curvature.
+/// * Gradient: on the support; zero where it is a permutation. Second derivatives are zero almost everywhere;
+///   the [entropic form](super::Regularization::Entropic) of [`BirkhoffProjection`] (Sinkhorn's) has
+///   curvature.
 /// * −∞ forbids an entry. NaN and +∞ make the item NaN.
 /// * Cost: about ten Newton steps of O(n³) at most, each.
-/// * Errors: a softness that is not finite and above zero; a matrix that is not square; no permutation that avoids
-///   what is forbidden.
+/// * Errors: a softness that is not finite and above zero; a matrix that is not square; no permutation that
+///   avoids what is forbidden.
 ///
 /// For the entropic form or ragged batches, call [`evaluate`](supple_core::evaluate) with a
 /// [`BirkhoffProjection`]; for gradients, [`linearize`](supple_core::linearize).

@@ -3,21 +3,21 @@
 //! $$ y = \operatorname*{argmin}_{l \le y \le u,\ \langle c, y \rangle = s} \tfrac12 \lVert y - x \rVert^2, \qquad
 //! y_i = \min(\max(x_i + \lambda c_i, l_i), u_i) $$
 //!
-//! with the one multiplier λ at which $\langle c, y \rangle = s$. Weights $c$ may have any sign, bounds may be
-//! infinite. With $c = 1$, $l = 0$, $u = \infty$ this is the simplex, with $u = 1$ the
-//! [capped simplex](super::capped_simplex_projection()); with any $u$, a budget.
+//! with the one multiplier λ at which $\langle c, y \rangle = s$. Weights $c$ may have any sign, bounds may
+//! be infinite. With $c = 1$, $l = 0$, $u = \infty$ this is the simplex, with $u = 1$ the [capped
+//! simplex](super::capped_simplex_projection()); with any $u$, a budget.
 //!
 //! * Gradient: on the free entries $F$, which are strictly between their bounds, with
 //!   $\mu = \langle c_F, \bar y_F \rangle / \lVert c_F \rVert^2$,
 //!   $$ \bar x_i = \bar y_i - \mu c_i, \quad \bar c_i = \lambda \bar x_i - \mu y_i, \quad \bar s = \mu. $$
-//!   The others are at a bound, which gets $\bar y_i - \mu c_i$; their $\bar c_i$ is $-\mu y_i$. An entry that
-//!   has just reached a bound (a kink) counts as fixed.
-//! * Where no entry is free, the point is a vertex, which follows neither `x` nor λ but still the total: to one
-//!   side the entries move that are the next to leave a bound, and to the other others. $\mu$ is the mean of the
-//!   two, or that of the one side that there is.
-//! * Faults, for the item: a total out of reach (infeasible) or not finite, bounds that cross or have no number
-//!   between them. An infinite entry of `x` is at its bound, and the item NaN if it has none. NaN anywhere but in
-//!   the total makes its item NaN, and so does an infinite weight.
+//!   The others are at a bound, which gets $\bar y_i - \mu c_i$; their $\bar c_i$ is $-\mu y_i$. An entry
+//!   that has just reached a bound (a kink) counts as fixed.
+//! * Where no entry is free, the point is a vertex, which follows neither `x` nor λ but still the total: to
+//!   one side the entries move that are the next to leave a bound, and to the other others. $\mu$ is the mean
+//!   of the two, or that of the one side that there is.
+//! * Faults, for the item: a total out of reach (infeasible) or not finite, bounds that cross or have no
+//!   number between them. An infinite entry of `x` is at its bound, and the item NaN if it has none. NaN
+//!   anywhere but in the total makes its item NaN, and so does an infinite weight.
 //! * Cost: O(n) expected on any data, forward; O(n) backward.
 //!
 //! Paper: Helgason, Kennington, Lall, *A polynomially bounded algorithm for a singly constrained quadratic
@@ -240,8 +240,8 @@ impl Contract<5> for BoxSectionProjection {
         [1, 2, 5, 8, 21].map(|n| vec![n]).to_vec()
     }
 
-    /// Weights of either sign, some bounds infinite, and the total of a point inside of the box, one entry of it
-    /// at a bound.
+    /// Weights of either sign, some bounds infinite, and the total of a point inside of the box, one entry of
+    /// it at a bound.
     fn sample(&self, _: &[usize], [n, ..]: [usize; 5], random: &mut Stream) -> Sample<5> {
         let weights: Vec<f64> =
             (0..n).map(|i| (0.3 + random.uniform()) * if i % 4 == 1 { -1.0 } else { 1.0 }).collect();
@@ -266,19 +266,20 @@ impl Contract<5> for BoxSectionProjection {
     }
 }
 
-/// The nearest point to `x` of the set $\{l \le y \le u, \langle c, y \rangle = s\}$, along the last axis, with
-/// `weights` c, bounds `lower` l and `upper` u, and the `total` s.
+/// The nearest point to `x` of the set $\{l \le y \le u, \langle c, y \rangle = s\}$, along the last axis,
+/// with `weights` c, bounds `lower` l and `upper` u, and the `total` s.
 ///
 /// $$ y_i = \min(\max(x_i + \lambda c_i, l_i), u_i) $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`; weights and bounds are `(…, n)` too, with leading axes that broadcast.
-/// * Gradient: to all five. An entry that has just reached a bound counts as fixed. Second derivatives are right.
+/// * Gradient: to all five. An entry that has just reached a bound counts as fixed. Second derivatives are
+///   right.
 /// * Weights may have any sign, bounds may be infinite. NaN makes its item NaN.
 /// * Cost: O(n) expected forward, O(n) backward.
 /// * Errors: bounds that cross; a total that no point of the box has.
 ///
-/// For gradients call [`linearize`](supple_core::linearize) with a [`BoxSectionProjection`]; for one total each
-/// item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
+/// For gradients call [`linearize`](supple_core::linearize) with a [`BoxSectionProjection`]; for one total
+/// each item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
 ///
 /// ```
 /// use ndarray::array;

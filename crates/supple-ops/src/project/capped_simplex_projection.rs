@@ -11,8 +11,8 @@
 //! * Gradient: on the free entries $F$, strictly between 0 and 1, $\bar x_i = \bar y_i - \bar s$ with
 //!   $\bar s = \sum_{j \in F} \bar y_j / |F|$; zero elsewhere. An entry that has just reached 0 or 1 (a kink)
 //!   counts as fixed. The second derivative is zero almost everywhere.
-//! * Where no entry is free, the mask is hard and `x` gets nothing. $\bar s$ is then the mean of what one side and
-//!   the other give: the largest entries at 0, which a larger total raises, and the smallest at 1.
+//! * Where no entry is free, the mask is hard and `x` gets nothing. $\bar s$ is then the mean of what one
+//!   side and the other give: the largest entries at 0, which a larger total raises, and the smallest at 1.
 //! * −∞ is never chosen, +∞ for certain; where they leave no room for the total, or it is not in
 //!   $[0, n]$, the item is infeasible. NaN makes its item NaN.
 //! * Cost: O(n) expected on any data, forward; O(n) backward.
@@ -165,21 +165,22 @@ impl Contract<2> for CappedSimplexProjection {
     }
 }
 
-/// The nearest point to `x` of the capped simplex $\{0 \le y \le 1, \sum_i y_i = s\}$, along the last axis, for
-/// a real total s.
+/// The nearest point to `x` of the capped simplex $\{0 \le y \le 1, \sum_i y_i = s\}$, along the last axis,
+/// for a real total s.
 ///
 /// $$ y_i = \min(\max(x_i - \tau, 0), 1), \qquad \sum_i y_i = s $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
-/// * Gradient: to `x`, centred on the entries strictly between 0 and 1 and zero elsewhere; to the total, their
-///   mean. Second derivatives are zero almost everywhere.
+/// * Gradient: to `x`, centred on the entries strictly between 0 and 1 and zero elsewhere; to the total,
+///   their mean. Second derivatives are zero almost everywhere.
 /// * −∞ is never chosen, +∞ for certain. NaN makes its item NaN.
 /// * Cost: O(n) expected forward, O(n) backward.
 /// * Errors: a total that is not in $[0, n]$, or that infinite entries leave no room for.
 ///
-/// For a mask with a softness and a whole total: [`soft_top_k`](crate::select::soft_top_k()). For the gradient,
-/// also to the total, call [`linearize`](supple_core::linearize) with a [`CappedSimplexProjection`]; for one
-/// total each item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
+/// For a mask with a softness and a whole total: [`soft_top_k`](crate::select::soft_top_k()). For the
+/// gradient, also to the total, call [`linearize`](supple_core::linearize) with a
+/// [`CappedSimplexProjection`]; for one total each item, another axis or ragged batches,
+/// [`evaluate`](supple_core::evaluate).
 ///
 /// ```
 /// use ndarray::array;

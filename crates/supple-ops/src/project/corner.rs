@@ -1,8 +1,8 @@
 //! What moves with the total where nothing is free.
 //!
-//! Where all entries of a box section are at a bound, the point is a vertex of the set. With a larger total, the
-//! entries move that are the next to leave a bound as the multiplier grows; with a smaller one, the next as it
-//! falls. The derivative along a change σ of the total is then taken as the mean of the two sides,
+//! Where all entries of a box section are at a bound, the point is a vertex of the set. With a larger total,
+//! the entries move that are the next to leave a bound as the multiplier grows; with a smaller one, the next
+//! as it falls. The derivative along a change σ of the total is then taken as the mean of the two sides,
 //!
 //! $$ dy = \frac{\sigma}{2} \left( \frac{c_{F^+}}{\lVert c_{F^+} \rVert^2} +
 //! \frac{c_{F^-}}{\lVert c_{F^-} \rVert^2} \right), $$

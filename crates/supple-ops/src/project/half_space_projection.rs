@@ -5,8 +5,8 @@
 //!
 //! * Gradient: inside, and on the plane (a kink), that of the identity. Outside, that of
 //!   [`hyperplane_projection`](super::hyperplane_projection()), to the point, the normal and the offset.
-//! * An offset of ∞ is no constraint; −∞ and NaN are faults of their item, and so is a normal of zero. A point
-//!   outside with an infinite entry, or any with NaN, is NaN.
+//! * An offset of ∞ is no constraint; −∞ and NaN are faults of their item, and so is a normal of zero. A
+//!   point outside with an infinite entry, or any with NaN, is NaN.
 //! * Cost: O(n).
 
 use super::affine::Step;
@@ -107,14 +107,14 @@ impl Contract<3> for HalfSpaceProjection {
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1; `normal` is `(…, n)` too, with leading axes that broadcast to those
 ///   of `x`.
-/// * Gradient: inside and on the plane that of the identity; outside, what lies along the plane to `x`, and the
-///   rest to normal and offset. Second derivatives are right.
+/// * Gradient: inside and on the plane that of the identity; outside, what lies along the plane to `x`, and
+///   the rest to normal and offset. Second derivatives are right.
 /// * An offset of ∞ is no constraint. NaN makes its item NaN.
 /// * Cost: O(n).
 /// * Errors: n = 0; a normal of zero; an offset of −∞ or NaN.
 ///
-/// For gradients call [`linearize`](supple_core::linearize) with a [`HalfSpaceProjection`]; for one offset each
-/// item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
+/// For gradients call [`linearize`](supple_core::linearize) with a [`HalfSpaceProjection`]; for one offset
+/// each item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
 ///
 /// ```
 /// use ndarray::array;

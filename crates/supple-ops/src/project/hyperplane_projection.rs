@@ -3,8 +3,9 @@
 //! $$ y = \operatorname*{argmin}_{\langle a, y \rangle = b} \tfrac12 \lVert y - x \rVert^2 = x - t a, \qquad
 //! t = \frac{\langle a, x \rangle - b}{\lVert a \rVert^2} $$
 //!
-//! * Gradient: exact, to the point, the normal and the offset. With $q = \langle a, \bar y \rangle / \lVert a \rVert^2$,
-//!   $\bar x = \bar y - q a$, $\bar b = q$ and $\bar a = -t \bar x - q y$.
+//! * Gradient: exact, to the point, the normal and the offset. With
+//!   $q = \langle a, \bar y \rangle / \lVert a \rVert^2$, $\bar x = \bar y - q a$, $\bar b = q$ and
+//!   $\bar a = -t \bar x - q y$.
 //! * A normal of zero and an offset that is not finite are faults of their item. Any other item with NaN or
 //!   ±∞ is NaN.
 //! * Cost: O(n).
@@ -81,8 +82,8 @@ impl Contract<3> for HyperplaneProjection {
     }
 }
 
-/// The nearest point to `x` of the hyperplane $\langle a, y \rangle = b$, along the last axis, with the `normal` a
-/// and the `offset` b.
+/// The nearest point to `x` of the hyperplane $\langle a, y \rangle = b$, along the last axis, with the
+/// `normal` a and the `offset` b.
 ///
 /// $$ y = x - \frac{\langle a, x \rangle - b}{\lVert a \rVert^2} \, a $$
 ///
@@ -93,8 +94,8 @@ impl Contract<3> for HyperplaneProjection {
 /// * Cost: O(n).
 /// * Errors: n = 0; a normal of zero; an offset that is not finite.
 ///
-/// For gradients call [`linearize`](supple_core::linearize) with a [`HyperplaneProjection`]; for one offset each
-/// item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
+/// For gradients call [`linearize`](supple_core::linearize) with a [`HyperplaneProjection`]; for one offset
+/// each item, another axis or ragged batches, [`evaluate`](supple_core::evaluate).
 ///
 /// ```
 /// use ndarray::array;

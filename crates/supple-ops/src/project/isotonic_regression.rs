@@ -4,29 +4,31 @@
 //!
 //! or $\ge$ if `decreasing`. The solution is constant on blocks $B$ of neighbours, where it is a mean:
 //!
-//! * `"l2"`: $D = \tfrac12 (x - y)^2$ gives $y_B = \sum_{i \in B} w_i x_i / W_B$ with $W_B = \sum_{i \in B} w_i$.
+//! * `"l2"`: $D = \tfrac12 (x - y)^2$ gives $y_B = \sum_{i \in B} w_i x_i / W_B$ with
+//!   $W_B = \sum_{i \in B} w_i$.
 //! * `"entropic"`: $D = \operatorname{KL}(e^x, e^y)$ of exponentials gives
 //!   $y_B = \ln (\sum_{i \in B} w_i e^{x_i} / W_B)$, for data that are logarithms. It is
-//!   $\min_v \langle e^{s - v}, 1 \rangle + \langle e^t, v \rangle$ of Blondel et al. with $x = s - t$, $w = e^t$,
-//!   up to the order.
+//!   $\min_v \langle e^{s - v}, 1 \rangle + \langle e^t, v \rangle$ of Blondel et al. with $x = s - t$,
+//!   $w = e^t$, up to the order.
 //!
-//! For positive data $p$ there is no third form to ask for: $\operatorname{KL}(p, y)$ has the solution of least
-//! squares, as any Bregman divergence in that order does, and $\operatorname{KL}(y, p)$ has the geometric means,
-//! which are least squares of $\ln p$.
+//! For positive data $p$ there is no third form to ask for: $\operatorname{KL}(p, y)$ has the solution of
+//! least squares, as any Bregman divergence in that order does, and $\operatorname{KL}(y, p)$ has the
+//! geometric means, which are least squares of $\ln p$.
 //!
 //! * Gradient: with $G_B = \sum_{i \in B} \bar y_i$, L2 has $\bar x_i = w_i G_B / W_B$ and
 //!   $\bar w_i = (x_i - y_B) G_B / W_B$; the entropic form $\bar x_i = w_i e^{x_i - y_B} G_B / W_B$ and
-//!   $\bar w_i = (e^{x_i - y_B} - 1) G_B / W_B$. Blocks that just touch (a kink) count as one. For fixed weights
-//!   the second derivative of L2 is zero almost everywhere.
-//! * A weight of zero counts as one that is small beyond measure: in a block with others the element follows them,
-//!   and a block of nothing else has the plain mean, whose weights get no gradient.
+//!   $\bar w_i = (e^{x_i - y_B} - 1) G_B / W_B$. Blocks that just touch (a kink) count as one. For fixed
+//!   weights the second derivative of L2 is zero almost everywhere.
+//! * A weight of zero counts as one that is small beyond measure: in a block with others the element follows
+//!   them, and a block of nothing else has the plain mean, whose weights get no gradient.
 //! * NaN or ±∞ in `x` makes its item NaN. A weight that is negative or not finite is a fault of its item.
 //! * Cost: O(n) forward and backward, by pooling adjacent violators.
 //!
-//! Papers: Ayer, Brunk, Ewing, Reid, Silverman, *An empirical distribution function for sampling with incomplete
-//! information*, Annals of Mathematical Statistics 1955; Best, Chakravarti, Ubhaya, *Minimizing separable convex
-//! functions subject to simple chain constraints*, SIAM Journal on Optimization 2000; Blondel, Teboul, Berthet,
-//! Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020, <https://arxiv.org/abs/2002.08871>.
+//! Papers: Ayer, Brunk, Ewing, Reid, Silverman, *An empirical distribution function for sampling with
+//! incomplete information*, Annals of Mathematical Statistics 1955; Best, Chakravarti, Ubhaya, *Minimizing
+//! separable convex functions subject to simple chain constraints*, SIAM Journal on Optimization 2000;
+//! Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
+//! <https://arxiv.org/abs/2002.08871>.
 
 pub use super::common::Regularization;
 use super::common::{blocks, check_length, minimax, project, twice};
@@ -150,7 +152,8 @@ fn shares_of<T: Real>(weights: &[T], shares: &mut Vec<T::Acc>) -> T::Acc {
     shares.iter().copied().sum()
 }
 
-/// `Σ w e`, where a weight of zero makes nothing of an exponential that has overflowed, but keeps its tangent.
+/// `Σ w e`, where a weight of zero makes nothing of an exponential that has overflowed, but keeps its
+/// tangent.
 fn weighted_sum<A: Real>(weights: &[A], terms: &[A]) -> A {
     let bounded = |e: A| if e.is_finite() { e } else { A::zero() };
     weights.iter().zip(terms).map(|(&w, &e)| if w > A::zero() { w * e } else { w * bounded(e) }).sum()
@@ -235,22 +238,23 @@ impl Contract<2> for IsotonicRegression {
     }
 }
 
-/// The sequence nearest to `x`, by squares with `weights`, that never falls along the last axis, or never rises
-/// if `decreasing`.
+/// The sequence nearest to `x`, by squares with `weights`, that never falls along the last axis, or never
+/// rises if `decreasing`.
 ///
 /// $$ y = \operatorname*{argmin}_{y_1 \le y_2 \le \dots \le y_n} \sum_i w_i (x_i - y_i)^2 $$
 ///
 /// It is constant on blocks of neighbours, where it is the weighted mean.
 ///
-/// * Shapes: `(…, n)` to `(…, n)`; `weights` are `(…, n)` too, with leading axes that broadcast to those of `x`.
+/// * Shapes: `(…, n)` to `(…, n)`; `weights` are `(…, n)` too, with leading axes that broadcast to those of
+///   `x`.
 /// * Gradient: that of the means, to `x` and to the weights. Blocks that just touch count as one.
 /// * A weight of zero counts as one that is small beyond measure.
 /// * NaN or ±∞ makes its item NaN.
 /// * Cost: O(n) forward and backward.
 /// * Errors: a weight that is negative or not finite.
 ///
-/// For data that are logarithms (the [entropic form](Regularization::Entropic)), another axis or ragged batches,
-/// call [`evaluate`](supple_core::evaluate) with an [`IsotonicRegression`]; for gradients,
+/// For data that are logarithms (the [entropic form](Regularization::Entropic)), another axis or ragged
+/// batches, call [`evaluate`](supple_core::evaluate) with an [`IsotonicRegression`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///
 /// ```
@@ -261,8 +265,8 @@ impl Contract<2> for IsotonicRegression {
 /// # Ok::<(), supple_core::Error>(())
 /// ```
 ///
-/// Best, Chakravarti, Ubhaya, *Minimizing separable convex functions subject to simple chain constraints*, SIAM
-/// Journal on Optimization 2000.
+/// Best, Chakravarti, Ubhaya, *Minimizing separable convex functions subject to simple chain constraints*,
+/// SIAM Journal on Optimization 2000.
 pub fn isotonic_regression<'a, T: Float, D: Dimension, E: Dimension>(
     x: impl Into<ArrayView<'a, T, D>>,
     weights: impl Into<ArrayView<'a, T, E>>,

@@ -6,18 +6,18 @@
 //! where τ is 0 inside of the ball, and outside the threshold at which $\sum_i |y_i| = r$: there, $|y|$ is
 //! the [projection onto the simplex](super::simplex_projection()) of $|x|$.
 //!
-//! * Gradient: inside of the ball and on it (a kink) that of the identity. Outside, with the support $S$ where
-//!   $y \ne 0$ and the signs $\sigma$, $\bar r = \sum_{j \in S} \sigma_j \bar y_j / |S|$ and
-//!   $\bar x_i = \bar y_i - \sigma_i \bar r$ on $S$, zero elsewhere. An entry that has just reached zero counts as
-//!   outside of the support. The second derivative is zero almost everywhere.
+//! * Gradient: inside of the ball and on it (a kink) that of the identity. Outside, with the support $S$
+//!   where $y \ne 0$ and the signs $\sigma$, $\bar r = \sum_{j \in S} \sigma_j \bar y_j / |S|$ and
+//!   $\bar x_i = \bar y_i - \sigma_i \bar r$ on $S$, zero elsewhere. An entry that has just reached zero
+//!   counts as outside of the support. The second derivative is zero almost everywhere.
 //! * At $r = 0$ the point is 0 whatever `x` is: then `x` gets nothing, and the radius gets the derivative to
 //!   the right, by the entries of the largest size; 0 at $x = 0$.
 //! * A radius of ∞ leaves everything; otherwise an item with NaN or ±∞ is NaN. A radius that is negative or
 //!   NaN is a fault of its item.
 //! * Cost: O(n) expected on any data, forward; O(n) backward.
 //!
-//! Paper: Duchi, Shalev-Shwartz, Singer, Chandra, *Efficient projections onto the l1-ball for learning in high
-//! dimensions*, ICML 2008.
+//! Paper: Duchi, Shalev-Shwartz, Singer, Chandra, *Efficient projections onto the l1-ball for learning in
+//! high dimensions*, ICML 2008.
 
 use super::common::{bisect, not_negative, project_with, tangent, twice};
 use ndarray::{Array, ArrayView, Dimension};
@@ -197,8 +197,8 @@ impl Contract<2> for L1BallProjection {
     }
 }
 
-/// The nearest point to `x` of the ball of the sum norm, $\sum_i |y_i| \le r$, along the last axis; outside of
-/// it, most entries of the result are zero.
+/// The nearest point to `x` of the ball of the sum norm, $\sum_i |y_i| \le r$, along the last axis; outside
+/// of it, most entries of the result are zero.
 ///
 /// $$ y_i = \operatorname{sign}(x_i) \max(|x_i| - \tau, 0) $$
 ///

@@ -4,11 +4,11 @@
 //! y = x \, \min\!\left(1, \frac{r}{\lVert x \rVert}\right) $$
 //!
 //! * Gradient: inside of the ball and on it (a kink) that of the identity. Outside, with
-//!   $u = x / \lVert x \rVert$, $\bar x = \frac{r}{\lVert x \rVert} (\bar y - \langle u, \bar y \rangle u)$ and
-//!   $\bar r = \langle u, \bar y \rangle$, with curvature. At $r = 0$ the point is 0 whatever `x` is: then `x`
-//!   gets nothing, and the radius gets the derivative to the right, which is 0 at $x = 0$.
-//! * The norm neither overflows nor underflows. A radius of ∞ leaves everything; otherwise an item with NaN or
-//!   ±∞ is NaN. A radius that is negative or NaN is a fault of its item.
+//!   $u = x / \lVert x \rVert$, $\bar x = \frac{r}{\lVert x \rVert} (\bar y - \langle u, \bar y \rangle u)$
+//!   and $\bar r = \langle u, \bar y \rangle$, with curvature. At $r = 0$ the point is 0 whatever `x` is:
+//!   then `x` gets nothing, and the radius gets the derivative to the right, which is 0 at $x = 0$.
+//! * The norm neither overflows nor underflows. A radius of ∞ leaves everything; otherwise an item with NaN
+//!   or ±∞ is NaN. A radius that is negative or NaN is a fault of its item.
 //! * Cost: O(n).
 
 use super::common::{bisect, not_negative, project_with, twice};

@@ -3,9 +3,9 @@
 //! $$ y = \operatorname*{argmin}_{\max_i |y_i| \le r} \tfrac12 \lVert y - x \rVert^2, \qquad
 //! y_i = \operatorname{sign}(x_i) \min(|x_i|, r) $$
 //!
-//! * Gradient: to an entry with $|x_i| \le r$ its own; the others give theirs, by sign, to the radius. At $r = 0$
-//!   the point is 0 whatever `x` is: then `x` gets nothing, and the radius gets the derivative to the right.
-//!   The second derivative is zero almost everywhere.
+//! * Gradient: to an entry with $|x_i| \le r$ its own; the others give theirs, by sign, to the radius. At
+//!   $r = 0$ the point is 0 whatever `x` is: then `x` gets nothing, and the radius gets the derivative to the
+//!   right. The second derivative is zero almost everywhere.
 //! * ±∞ is clipped, and a radius of ∞ leaves everything. A NaN stays one. A radius that is negative or
 //!   NaN is a fault of its item.
 //! * Cost: O(n).

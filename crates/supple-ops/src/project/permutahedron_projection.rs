@@ -4,12 +4,12 @@
 //! \qquad\text{or}\qquad
 //! e^y = \operatorname*{argmin}_{p \in \mathcal P(e^w)} \operatorname{KL}(p, e^x), $$
 //!
-//! `"l2"` and `"entropic"`. The entropic form is the paper's $P_E$: what it returns are logarithms, and it has
-//! no bound on `x` or `w`. For weights $\rho > 0$ and the projection itself, ask for $w = \ln \rho$ and take the
-//! exponential.
+//! `"l2"` and `"entropic"`. The entropic form is the paper's $P_E$: what it returns are logarithms, and it
+//! has no bound on `x` or `w`. For weights $\rho > 0$ and the projection itself, ask for $w = \ln \rho$ and
+//! take the exponential.
 //!
-//! With the k-th smallest $z_k$ of `x` and $u_k$ of the weights, this is an isotonic regression of $z - u$, and
-//! its blocks $B$ of neighbouring positions give
+//! With the k-th smallest $z_k$ of `x` and $u_k$ of the weights, this is an isotonic regression of $z - u$,
+//! and its blocks $B$ of neighbouring positions give
 //!
 //! $$ y_{(k)} = z_k - \bar z_B + \bar u_B \qquad\text{or}\qquad
 //! y_{(k)} = z_k - \ln \sum_{j \in B} e^{z_j} + \ln \sum_{j \in B} e^{u_j}. $$
@@ -18,8 +18,8 @@
 //! $x = (1, \dots, n) / \varepsilon$ and $w = z$ it is [`soft_sort`](crate::order::soft_sort()).
 //!
 //! * Gradient: in each block, L2 centres $\bar y$ for `x` and shares its sum equally among the weights of the
-//!   block; the entropic form does both by softmax. Equal values are told apart by their positions, and blocks
-//!   that just touch count as one (kinks). The second derivative of L2 is zero almost everywhere.
+//!   block; the entropic form does both by softmax. Equal values are told apart by their positions, and
+//!   blocks that just touch count as one (kinks). The second derivative of L2 is zero almost everywhere.
 //! * −∞ in `x` gets the least weights and +∞ the largest; equal infinities share, and get no gradient. NaN
 //!   makes its item NaN. A weight that is not finite is a fault of its item.
 //! * Cost: O(n log n) for short items, O(n) for long ones by radix sort; backward O(n).
@@ -252,23 +252,24 @@ impl Contract<2> for PermutahedronProjection {
     }
 }
 
-/// The nearest point to `x` of the permutahedron of `weights`, the convex hull of all their permutations, along
-/// the last axis.
+/// The nearest point to `x` of the permutahedron of `weights`, the convex hull of all their permutations,
+/// along the last axis.
 ///
 /// $$ y = \operatorname*{argmin}_{y \in \mathcal P(w)} \lVert y - x \rVert^2 $$
 ///
-/// It has the order of `x`; where values of `x` are as far apart as those of the weights, it is the weights in
-/// that order.
+/// It has the order of `x`; where values of `x` are as far apart as those of the weights, it is the weights
+/// in that order.
 ///
-/// * Shapes: `(…, n)` to `(…, n)`; `weights` are `(…, n)` too, with leading axes that broadcast to those of `x`.
-/// * Gradient: centred on blocks of neighbours for `x`, and shared equally in each by the weights. Equal values
-///   are told apart by their positions; blocks that just touch count as one.
+/// * Shapes: `(…, n)` to `(…, n)`; `weights` are `(…, n)` too, with leading axes that broadcast to those of
+///   `x`.
+/// * Gradient: centred on blocks of neighbours for `x`, and shared equally in each by the weights. Equal
+///   values are told apart by their positions; blocks that just touch count as one.
 /// * −∞ gets the least weights and +∞ the largest. NaN makes its item NaN.
 /// * Cost: O(n log n) forward, O(n) backward, O(n) memory.
 /// * Errors: a weight that is not finite.
 ///
-/// For logarithms by the Kullback-Leibler divergence (the [entropic form](Regularization::Entropic)), another axis
-/// or ragged batches, call [`evaluate`](supple_core::evaluate) with a [`PermutahedronProjection`]; for
+/// For logarithms by the Kullback-Leibler divergence (the [entropic form](Regularization::Entropic)), another
+/// axis or ragged batches, call [`evaluate`](supple_core::evaluate) with a [`PermutahedronProjection`]; for
 /// gradients, [`linearize`](supple_core::linearize).
 ///
 /// ```

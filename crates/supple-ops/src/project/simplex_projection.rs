@@ -15,9 +15,9 @@
 //!   finite is a fault of its item.
 //! * Cost: O(n) expected on any data, forward; O(n) backward.
 //!
-//! Papers: Held, Wolfe, Crowder, *Validation of subgradient optimization*, Mathematical Programming 1974; Duchi,
-//! Shalev-Shwartz, Singer, Chandra, *Efficient projections onto the l1-ball for learning in high dimensions*,
-//! ICML 2008.
+//! Papers: Held, Wolfe, Crowder, *Validation of subgradient optimization*, Mathematical Programming 1974;
+//! Duchi, Shalev-Shwartz, Singer, Chandra, *Efficient projections onto the l1-ball for learning in high
+//! dimensions*, ICML 2008.
 
 use super::common::{bisect, finite, not_negative, project_with, tangent, twice};
 use ndarray::{Array, ArrayView, Dimension};

@@ -3,8 +3,9 @@
 //! $$ P = \operatorname*{argmin}_{P \ge 0,\ P 1 = a,\ P^\top 1 = b} \tfrac12 \lVert P - X \rVert^2, \qquad
 //! P = \max(X + u 1^\top + 1 v^\top, 0) $$
 //!
-//! At $X = -C / \varepsilon$ it is transport at the costs $C$, smoothed by $\tfrac\varepsilon2 \lVert P \rVert^2$:
-//! sparse, where [`sinkhorn`](crate::transport::sinkhorn()) is positive everywhere.
+//! At $X = -C / \varepsilon$ it is transport at the costs $C$, smoothed by
+//! $\tfrac\varepsilon2 \lVert P \rVert^2$: sparse, where [`sinkhorn`](crate::transport::sinkhorn()) is
+//! positive everywhere.
 //!
 //! **Gradient.** On the support $S$, where $P > 0$, with the potentials λ, μ that solve
 //! $\sum_{j \in S_i} (\lambda_i + \mu_j) = \sum_{j \in S_i} \bar P_{ij}$ and the same for the columns,
@@ -12,16 +13,16 @@
 //! An entry that has just reached zero (a kink) counts as outside. The second derivative is zero almost
 //! everywhere.
 //!
-//! The histograms may move only with equal totals, and where the support falls apart into several parts, as at a
-//! permutation, only with equal totals on each part: in any other direction there is a kink. The gradient to
-//! them is that along the directions in which the plan can follow; its sums over the rows and the columns of each
-//! part are equal. An entry without mass gets the derivative to the right.
+//! The histograms may move only with equal totals, and where the support falls apart into several parts, as
+//! at a permutation, only with equal totals on each part: in any other direction there is a kink. The
+//! gradient to them is that along the directions in which the plan can follow; its sums over the rows and the
+//! columns of each part are equal. An entry without mass gets the derivative to the right.
 //!
 //! * −∞ in X forbids an entry. NaN and +∞ make the item NaN. A histogram that is negative or not finite, and
 //!   totals that differ by more than $4 (m + n)$ units in the last place, are faults of their item; so are
 //!   entries that are forbidden such that no plan is left (infeasible, or not converged).
-//! * Cost: semismooth Newton's method on the dual, about ten steps of $O(mn + \min(m, n)^3)$ and of the squares of
-//!   the rows' supports; the gradient $O(mn + \min(m, n)^2)$. Done in `f64` for `f32` too.
+//! * Cost: semismooth Newton's method on the dual, about ten steps of $O(mn + \min(m, n)^3)$ and of the
+//!   squares of the rows' supports; the gradient $O(mn + \min(m, n)^2)$. Done in `f64` for `f32` too.
 //!
 //! Papers: Blondel, Seguy, Rolet, *Smooth and sparse optimal transport*, AISTATS 2018,
 //! <https://arxiv.org/abs/1710.06276>; Lorenz, Manns, Meyer, *Quadratically regularized optimal transport*,
@@ -213,8 +214,8 @@ impl Contract<3> for TransportProjection {
         vec![vec![1, 1], vec![1, 4], vec![5, 2], vec![4, 4], vec![7, 9]]
     }
 
-    /// Histograms of total 1 in units of 2⁻²⁰, so that the totals are equal in single precision too; with an empty
-    /// entry where there are more than three.
+    /// Histograms of total 1 in units of 2⁻²⁰, so that the totals are equal in single precision too; with an
+    /// empty entry where there are more than three.
     fn sample(&self, _: &[usize], [mn, m, n]: [usize; 3], random: &mut Stream) -> Sample<3> {
         let units = (1 << 20) as f64;
         let mut histogram = |n: usize| {
@@ -276,24 +277,24 @@ pub(super) fn alternate([x, a, b]: [&[f64]; 3]) -> Vec<f64> {
     (0..x.len()).map(|k| (x[k] + u[k / n] + v[k % n]).max(0.0)).collect()
 }
 
-/// The plan between the histograms `a` `(…, m)` and `b` `(…, n)` that is nearest to `x` `(…, m, n)`; the result is
-/// shaped as `x`, whose leading axes are the batch.
+/// The plan between the histograms `a` `(…, m)` and `b` `(…, n)` that is nearest to `x` `(…, m, n)`; the
+/// result is shaped as `x`, whose leading axes are the batch.
 ///
 /// $$ P = \operatorname*{argmin}_{P \ge 0,\ P 1 = a,\ P^\top 1 = b} \lVert P - X \rVert^2 $$
 ///
 /// It is sparse, and exact to round-off. At $X = -C / \varepsilon$ it is transport at costs $C$, smoothed by
 /// squares.
 ///
-/// * Gradient: to `x` on the support; to the histograms along the directions in which the plan can follow, which
-///   keep their totals equal, on each part where the support falls apart. Second derivatives are zero almost
-///   everywhere.
+/// * Gradient: to `x` on the support; to the histograms along the directions in which the plan can follow,
+///   which keep their totals equal, on each part where the support falls apart. Second derivatives are zero
+///   almost everywhere.
 /// * −∞ forbids an entry. NaN and +∞ make the item NaN.
 /// * Cost: about ten Newton steps of $O(mn + \min(m, n)^3)$.
 /// * Errors: shapes that do not fit; negative or infinite mass, different totals; no plan that avoids what is
 ///   forbidden.
 ///
-/// For gradients call [`linearize`](supple_core::linearize) with a [`TransportProjection`]; for ragged batches,
-/// [`evaluate`](supple_core::evaluate).
+/// For gradients call [`linearize`](supple_core::linearize) with a [`TransportProjection`]; for ragged
+/// batches, [`evaluate`](supple_core::evaluate).
 ///
 /// ```
 /// use ndarray::array;

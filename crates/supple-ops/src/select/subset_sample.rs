@@ -129,7 +129,8 @@ impl Contract for SubsetSample {
 /// The mask of a random subset of size `k` of the entries along the last axis: an exact sample, with the
 /// gradient of its marginals (SIMPLE).
 ///
-/// $$ y = 1_S, \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right), \quad |S| = k $$
+/// $$ y = 1_S, \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right), \quad
+/// |S| = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, k ≤ n.
 /// * Softness: ε, in the unit of `x`; 1 in the paper.

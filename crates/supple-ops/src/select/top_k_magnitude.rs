@@ -2,8 +2,8 @@
 //!
 //! With $s = |x|$ and $r = 1 / (p - 1)$,
 //!
-//! $$ y_i = \operatorname{sign}(x_i) \, \min\!\left( s_i, \; t_i + \left(\frac{t_i}{\varepsilon}\right)^{r} \right),
-//! \qquad t_i = \max(s_i - c, 0) $$
+//! $$ y_i = \operatorname{sign}(x_i) \, \min\!\left( s_i, \; t_i + \left(\frac{t_i}{\varepsilon}\right)^{r}
+//! \right), \qquad t_i = \max(s_i - c, 0) $$
 //!
 //! where the threshold c makes the shares $m_i = \min(c^{-1} (t_i / \varepsilon)^r, 1)$ sum to k. For p = 2
 //! that is $y_i = \operatorname{sign}(x_i) \min(s_i, (1 + \tfrac1\varepsilon) \, t_i)$.
@@ -12,7 +12,8 @@
 //! $f(x) = \max_{m \in C_k} \langle m, \tfrac12 x^2 \rangle$, has as its gradient the k entries of largest
 //! magnitude. The paper takes φ(x) = ½x² in its construction, smooths f by
 //!
-//! $$ u = \operatorname*{argmax}_u \; \langle x, u \rangle - f^*(u) - \frac{\varepsilon}{p} \lVert u \rVert_p^p $$
+//! $$ u = \operatorname*{argmax}_u \; \langle x, u \rangle - f^*(u)
+//! - \frac{\varepsilon}{p} \lVert u \rVert_p^p $$
 //!
 //! and returns, as the authors' code has it, $y = u + \varepsilon \operatorname{sign}(u) |u|^{p - 1}$: the
 //! last term undoes what the norm takes from the entries that are chosen for certain, so that they keep their

@@ -8,16 +8,16 @@
 //!
 //! row r of the result, for $r = 1, \dots, k$, is $n P_{\cdot,\, k + 1 - r}$: how likely each value is the
 //! r-th largest. Rows sum to one, and columns to at most one: together the rows are a mask. At k = 1 the one
-//! row is the entropic [`soft_top_k`](super::soft_top_k()) at softness $\varepsilon / 2$, and so is for any k the
-//! paper's unsorted form, which has one place of mass $k/n$ at 1.
+//! row is the entropic [`soft_top_k`](super::soft_top_k()) at softness $\varepsilon / 2$. For any k, that is
+//! the paper's unsorted form, which has two places only, with the masses $(n - k)/n$ at 0 and $k/n$ at 1.
 //!
-//! * Softness: the unit of `x`; ε. The paper takes places for the smallest values first and divides
-//!   the costs by the largest.
+//! * Softness: the unit of `x`; ε. The authors' code divides the costs by the largest of the batch, so that its
+//!   ε is a share of that.
 //! * Hard limit: one-hot rows. Equal values share in the limit; the hard form takes them in order of their
 //!   position.
 //! * Gradient: exact, by the implicit function theorem. Smooth to any order. At k = n there is no place 0.
-//! * −∞ is never chosen; an item with fewer than k other values has no answer. +∞ comes first. Equal infinities
-//!   share. A NaN makes its whole item NaN.
+//! * −∞ is never chosen; an item with fewer than k other values has no answer. +∞ comes first; equal
+//!   infinities share. A NaN makes its whole item NaN.
 //! * Cost: O(n log n) for the sort and O(n k): a few Newton steps, whose linear systems take some
 //!   ten products with a compressed plan each. The plan is exact to round-off.
 //!

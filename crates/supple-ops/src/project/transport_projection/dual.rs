@@ -2,8 +2,8 @@
 //!
 //! With multipliers u and v of the row and column sums, $P = \max(X + u 1^\top + 1 v^\top, 0)$, and the
 //! concave dual $\langle a, u \rangle + \langle b, v \rangle - \tfrac12 \lVert P \rVert^2$ has the gradient
-//! $(a - P 1, b - P^\top 1)$. It is quadratic on each piece, where a set of entries is positive, so a Newton step
-//! that stays on its piece is the last one.
+//! $(a - P 1, b - P^\top 1)$. It is quadratic on each piece, where a set of entries is positive, so a Newton
+//! step that stays on its piece is the last one.
 
 use super::support::{Edges, Support};
 use supple_core::Fault;
@@ -15,7 +15,8 @@ use supple_numerics::simplex::{largest, simplex};
 const STEPS: usize = 200;
 /// How much larger the point becomes at once.
 const GROWTH: f64 = 8.0;
-/// Weight of the ground in the graph of a Newton step, which makes parts of it move together that are not joined.
+/// Weight of the ground in the graph of a Newton step, which makes parts of it move together that are not
+/// joined.
 const GROUND: f64 = 1e-12;
 /// Errors of the sums, relative to the total, from which a step is taken without trying its length.
 const NEARLY: f64 = 1e-9;
@@ -42,8 +43,8 @@ struct Missing {
 impl Plan<'_> {
     /// Finds the values of the plan on its support.
     ///
-    /// A point that is large against the masses is first made small, where a few steps do, and then grows to its
-    /// size by and by, from plan to plan: the support of each is a good guess at the next.
+    /// A point that is large against the masses is first made small, where a few steps do, and then grows to
+    /// its size by and by, from plan to plan: the support of each is a good guess at the next.
     pub fn solve(mut self, swapped: bool, width: usize) -> Result<(Vec<f64>, Support), Fault> {
         let total: f64 = self.a.iter().sum();
         let finite = || self.z.iter().copied().filter(|z| z.is_finite());

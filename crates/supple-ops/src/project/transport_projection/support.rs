@@ -37,9 +37,9 @@ impl Edges {
         self.rows().enumerate().flat_map(|(i, row)| row.iter().map(move |&j| (i, j as usize)))
     }
 
-    /// Solves $r_i \lambda_i + \sum_j \mu_j = \rho_i$, $\sum_i \lambda_i + c_j \mu_j = \kappa_j$ over the edges,
-    /// with counts $r, c$ of edges that the `ground` is added to, given their factor. $\lambda$ takes the place of
-    /// `rho` and $\mu$ that of `kappa`.
+    /// Solves $r_i \lambda_i + \sum_j \mu_j = \rho_i$, $\sum_i \lambda_i + c_j \mu_j = \kappa_j$ over the
+    /// edges, with counts $r, c$ of edges that the `ground` is added to, given their factor. $\lambda$ takes
+    /// the place of `rho` and $\mu$ that of `kappa`.
     pub fn solve<A: Real>(&self, factor: &Laplacian, ground: f64, rho: &mut [A], kappa: &mut Vec<A>) {
         let counts = |row: &[u32]| A::of(row.len() as f64 + ground);
         for (row, &rho) in self.rows().zip(&*rho) {
