@@ -90,6 +90,48 @@ pub fn f_entmax(x: &Tensor, alpha: &Tensor, dim: i64, softness: f64) -> Result<T
     Ok(p)
 }
 
+/// Probabilities of a choice, by a norm; the temperature sets itself.
+///
+/// `x(n>=1) -> p(n)`; gradient: almost everywhere; operator: [`choice::Normmax`].
+/// * `softness`: Lead at which the largest value takes all; the unit of `x`.
+///
+/// Blondel, Martins and Niculae, JMLR 2020, arXiv:1901.02324.
+///
+/// # Panics
+/// Where [`f_normmax`] returns an error.
+#[track_caller]
+pub fn normmax(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_normmax(x, dim, softness))
+}
+
+/// [`normmax`] with errors returned.
+pub fn f_normmax(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::Normmax { softness, ..Default::default() };
+    let [p] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(p)
+}
+
+/// Relaxed sample of a choice (Concrete distribution).
+///
+/// `x(n>=1) -> p(n)`; gradient: exact; operator: [`choice::GumbelSoftmax`].
+/// * `softness`: Temperature of the relaxation; the unit of `x`.
+///
+/// Jang et al., ICLR 2017, arXiv:1611.01144; Maddison et al., ICLR 2017.
+///
+/// # Panics
+/// Where [`f_gumbel_softmax`] returns an error.
+#[track_caller]
+pub fn gumbel_softmax(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_gumbel_softmax(x, dim, softness))
+}
+
+/// [`gumbel_softmax`] with errors returned.
+pub fn f_gumbel_softmax(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = choice::GumbelSoftmax { softness, ..Default::default() };
+    let [p] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(p)
+}
+
 /// Fenchel-Young loss of entmax, from cross entropy to the sparsemax loss.
 ///
 /// `x(n>=1), label: index() -> loss()`; gradient: exact; operator: [`choice::EntmaxLoss`].

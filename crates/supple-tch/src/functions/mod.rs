@@ -8,9 +8,12 @@
 
 mod choice;
 mod elementwise;
+mod front;
 mod order;
 mod path;
 mod perturb;
+mod project;
+mod quantile;
 mod ranking;
 mod select;
 mod sequence;
@@ -18,9 +21,12 @@ mod transport;
 
 pub use choice::*;
 pub use elementwise::*;
+pub use front::*;
 pub use order::*;
 pub use path::*;
 pub use perturb::*;
+pub use project::*;
+pub use quantile::*;
 pub use ranking::*;
 pub use select::*;
 pub use sequence::*;

@@ -11,7 +11,7 @@ use tch::Tensor;
 /// `x(n) -> ranks(n)`; gradient: almost everywhere; operator: [`order::SoftRank`].
 /// * `softness`: Distance at which values stop to share ranks; the unit of `x`.
 ///
-/// Blondel et al., ICML 2020, arXiv:2002.08871.
+/// Blondel et al., ICML 2020, arXiv:2002.08871; p-norms: Sander et al., ICML 2023, arXiv:2302.01425.
 ///
 /// # Panics
 /// Where [`f_soft_rank`] returns an error.
@@ -32,7 +32,7 @@ pub fn f_soft_rank(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error>
 /// `x(n) -> sorted(n)`; gradient: almost everywhere; operator: [`order::SoftSort`].
 /// * `softness`: One over the distance at which values start to mix.
 ///
-/// Blondel et al., ICML 2020, arXiv:2002.08871.
+/// Blondel et al., ICML 2020, arXiv:2002.08871; p-norms: Sander et al., ICML 2023, arXiv:2302.01425.
 ///
 /// # Panics
 /// Where [`f_soft_sort`] returns an error.
@@ -67,6 +67,27 @@ pub fn f_soft_sort_prillo(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor,
     let operator = order::SoftSortPrillo { softness, ..Default::default() };
     let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
     Ok(sorted)
+}
+
+/// Ranks, each pair compared by a smooth step.
+///
+/// `x(n) -> ranks(n)`; gradient: exact; operator: [`order::PairwiseRank`].
+/// * `softness`: Distance at which two values share their ranks; the unit of `x`.
+///
+/// Qin et al., Information Retrieval 2010.
+///
+/// # Panics
+/// Where [`f_pairwise_rank`] returns an error.
+#[track_caller]
+pub fn pairwise_rank(x: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_pairwise_rank(x, dim, softness))
+}
+
+/// [`pairwise_rank`] with errors returned.
+pub fn f_pairwise_rank(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::PairwiseRank { softness, ..Default::default() };
+    let [ranks] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(ranks)
 }
 
 /// Ranks, each pair compared by the Laplace distribution.
@@ -111,6 +132,69 @@ pub fn f_lapsum_sort(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Erro
     Ok(sorted)
 }
 
+/// Sorted values with weights, by entropic transport to places.
+///
+/// `x(n>=1), weights(n) -> sorted(n)`; gradient: exact; operator: [`order::SinkhornSort`].
+/// * `softness`: Strength ε of the entropy; the unit of `x`.
+///
+/// Cuturi, Teboul and Vert, NeurIPS 2019, arXiv:1905.11885.
+///
+/// # Panics
+/// Where [`f_sinkhorn_sort`] returns an error.
+#[track_caller]
+pub fn sinkhorn_sort(x: &Tensor, weights: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_sinkhorn_sort(x, weights, dim, softness))
+}
+
+/// [`sinkhorn_sort`] with errors returned.
+pub fn f_sinkhorn_sort(x: &Tensor, weights: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SinkhornSort { softness, ..Default::default() };
+    let [sorted] = apply(&operator, Inputs::from([x, weights]).dim(dim))?;
+    Ok(sorted)
+}
+
+/// Ranks with weights, by entropic transport to places.
+///
+/// `x(n>=1), weights(n) -> ranks(n)`; gradient: exact; operator: [`order::SinkhornRank`].
+/// * `softness`: Strength ε of the entropy; the unit of `x`.
+///
+/// Cuturi, Teboul and Vert, NeurIPS 2019, arXiv:1905.11885.
+///
+/// # Panics
+/// Where [`f_sinkhorn_rank`] returns an error.
+#[track_caller]
+pub fn sinkhorn_rank(x: &Tensor, weights: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_sinkhorn_rank(x, weights, dim, softness))
+}
+
+/// [`sinkhorn_rank`] with errors returned.
+pub fn f_sinkhorn_rank(x: &Tensor, weights: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SinkhornRank { softness, ..Default::default() };
+    let [ranks] = apply(&operator, Inputs::from([x, weights]).dim(dim))?;
+    Ok(ranks)
+}
+
+/// Permutation matrix that sorts, doubly stochastic, by entropic transport.
+///
+/// `x(n>=1) -> permutation(n,n)`; gradient: exact; operator: [`order::SinkhornPermutation`].
+/// * `softness`: Strength ε of the entropy; the unit of `x`.
+///
+/// Cuturi, Teboul and Vert, NeurIPS 2019, arXiv:1905.11885.
+///
+/// # Panics
+/// Where [`f_sinkhorn_permutation`] returns an error.
+#[track_caller]
+pub fn sinkhorn_permutation(x: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_sinkhorn_permutation(x, softness))
+}
+
+/// [`sinkhorn_permutation`] with errors returned.
+pub fn f_sinkhorn_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SinkhornPermutation { softness, ..Default::default() };
+    let [permutation] = apply(&operator, [x])?;
+    Ok(permutation)
+}
+
 /// Sorted values, by a network of soft comparators.
 ///
 /// `x(n) -> sorted(n)`; gradient: exact; operator: [`order::SortingNetwork`].
@@ -130,6 +214,27 @@ pub fn f_sorting_network(x: &Tensor, dim: i64, softness: f64) -> Result<Tensor, 
     let operator = order::SortingNetwork { softness, ..Default::default() };
     let [sorted] = apply(&operator, Inputs::from([x]).dim(dim))?;
     Ok(sorted)
+}
+
+/// Doubly stochastic matrix that sorts, by a network of soft comparators.
+///
+/// `x(n) -> permutation(n,n)`; gradient: almost everywhere; operator: [`order::SortingNetworkPermutation`].
+/// * `softness`: Distance at which values mix; the unit of `x`.
+///
+/// Petersen et al., ICML 2021, arXiv:2105.04019; ICLR 2022, arXiv:2203.09630.
+///
+/// # Panics
+/// Where [`f_sorting_network_permutation`] returns an error.
+#[track_caller]
+pub fn sorting_network_permutation(x: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_sorting_network_permutation(x, softness))
+}
+
+/// [`sorting_network_permutation`] with errors returned.
+pub fn f_sorting_network_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SortingNetworkPermutation { softness, ..Default::default() };
+    let [permutation] = apply(&operator, [x])?;
+    Ok(permutation)
 }
 
 /// Sorted values, by a softmax for each place.
@@ -172,4 +277,46 @@ pub fn f_neural_sort_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Er
     let operator = order::NeuralSortPermutation { softness, ..Default::default() };
     let [permutation] = apply(&operator, [x])?;
     Ok(permutation)
+}
+
+/// Permutation matrix that sorts, by distances (SoftSort).
+///
+/// `x(n) -> permutation(n,n)`; gradient: almost everywhere; operator: [`order::SoftSortPrilloPermutation`].
+/// * `softness`: Distance at which values mix; the unit of `x`.
+///
+/// Prillo and Eisenschlos, ICML 2020, arXiv:2006.16038.
+///
+/// # Panics
+/// Where [`f_soft_sort_prillo_permutation`] returns an error.
+#[track_caller]
+pub fn soft_sort_prillo_permutation(x: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_soft_sort_prillo_permutation(x, softness))
+}
+
+/// [`soft_sort_prillo_permutation`] with errors returned.
+pub fn f_soft_sort_prillo_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SoftSortPrilloPermutation { softness, ..Default::default() };
+    let [permutation] = apply(&operator, [x])?;
+    Ok(permutation)
+}
+
+/// Something sorted by a key, without the matrix.
+///
+/// `x(n>=1), payload(n,d) -> sorted(n,d)`; gradient: almost everywhere; operator: [`order::SortWith`].
+/// * `softness`: Distance at which keys mix; the unit of `x`.
+///
+/// Cuturi et al., NeurIPS 2019, arXiv:1905.11885; those of the methods.
+///
+/// # Panics
+/// Where [`f_sort_with`] returns an error.
+#[track_caller]
+pub fn sort_with(x: &Tensor, payload: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_sort_with(x, payload, softness))
+}
+
+/// [`sort_with`] with errors returned.
+pub fn f_sort_with(x: &Tensor, payload: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::SortWith { softness, ..Default::default() };
+    let [sorted] = apply(&operator, [x, payload])?;
+    Ok(sorted)
 }

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 /// One minus Spearman's correlation, at soft ranks.
 ///
-/// `scores(n>=1), target(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::SpearmanLoss`].
+/// `scores(n), target(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::SpearmanLoss`].
 /// * `softness`: Distance at which scores stop to share ranks; the unit of the scores.
 ///
 /// Blondel et al., ICML 2020, arXiv:2002.08871.
@@ -27,9 +27,30 @@ pub fn f_spearman_loss(scores: &Tensor, target: &Tensor, dim: i64, softness: f64
     Ok(loss)
 }
 
+/// One minus Kendall's correlation, at pairwise hyperbolic tangents.
+///
+/// `scores(n), target(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::KendallLoss`].
+/// * `softness`: Distance at which two scores are told apart; the unit of the scores.
+///
+/// Kendall, Biometrika 1938.
+///
+/// # Panics
+/// Where [`f_kendall_loss`] returns an error.
+#[track_caller]
+pub fn kendall_loss(scores: &Tensor, target: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_kendall_loss(scores, target, dim, softness))
+}
+
+/// [`kendall_loss`] with errors returned.
+pub fn f_kendall_loss(scores: &Tensor, target: &Tensor, dim: i64, softness: f64) -> Result<Tensor, Error> {
+    let operator = ranking::KendallLoss { softness };
+    let [loss] = apply(&operator, Inputs::from([scores, target]).dim(dim))?;
+    Ok(loss)
+}
+
 /// One minus the NDCG at pairwise logistic ranks.
 ///
-/// `scores(n>=1), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ApproxNdcgLoss`].
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ApproxNdcgLoss`].
 /// * `softness`: Distance at which two scores are told apart; the unit of the scores.
 ///
 /// Qin et al., Information Retrieval 2010.
@@ -53,9 +74,125 @@ pub fn f_approx_ndcg_loss(
     Ok(loss)
 }
 
+/// One minus the NDCG of NeuralSort's rows (NeuralNDCG, PiRank).
+///
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::NeuralNdcgLoss`].
+/// * `k`: How many places count; all if there is none.
+/// * `softness`: Gap at which neighbours mix; the unit of the scores.
+///
+/// Pobrotyn and Białobrzeski, arXiv:2102.07831; Swezey et al., NeurIPS 2021.
+///
+/// # Panics
+/// Where [`f_neural_ndcg_loss`] returns an error.
+#[track_caller]
+pub fn neural_ndcg_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    k: Option<u64>,
+    softness: f64,
+) -> Tensor {
+    or_panic(f_neural_ndcg_loss(scores, relevance, dim, k, softness))
+}
+
+/// [`neural_ndcg_loss`] with errors returned.
+pub fn f_neural_ndcg_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    k: Option<u64>,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::NeuralNdcgLoss { k, softness };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
+/// Pairwise logistic loss weighted for the NDCG (LambdaLoss, LambdaRank).
+///
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::LambdaLoss`].
+/// * `k`: How many places count; all if there is none.
+/// * `softness`: Distance at which a pair is told apart; the unit of the scores.
+///
+/// Wang et al., CIKM 2018.
+///
+/// # Panics
+/// Where [`f_lambda_loss`] returns an error.
+#[track_caller]
+pub fn lambda_loss(scores: &Tensor, relevance: &Tensor, dim: i64, k: Option<u64>, softness: f64) -> Tensor {
+    or_panic(f_lambda_loss(scores, relevance, dim, k, softness))
+}
+
+/// [`lambda_loss`] with errors returned.
+pub fn f_lambda_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    k: Option<u64>,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::LambdaLoss { k, softness, ..Default::default() };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
+/// One minus the average precision, at pairwise logistic ranks (Smooth-AP).
+///
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::SmoothApLoss`].
+/// * `softness`: Distance at which two scores are told apart; the unit of the scores.
+///
+/// Brown et al., ECCV 2020, arXiv:2007.12163.
+///
+/// # Panics
+/// Where [`f_smooth_ap_loss`] returns an error.
+#[track_caller]
+pub fn smooth_ap_loss(scores: &Tensor, relevance: &Tensor, dim: i64, softness: f64) -> Tensor {
+    or_panic(f_smooth_ap_loss(scores, relevance, dim, softness))
+}
+
+/// [`smooth_ap_loss`] with errors returned.
+pub fn f_smooth_ap_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::SmoothApLoss { softness };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
+/// One minus the recall among the first k, at pairwise logistic ranks.
+///
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::RecallAtKLoss`].
+/// * `k`: How many places count as found.
+/// * `softness`: Distance at which two scores are told apart; the unit of the scores.
+///
+/// Patel et al., CVPR 2022, arXiv:2108.11179.
+///
+/// # Panics
+/// Where [`f_recall_at_k_loss`] returns an error.
+#[track_caller]
+pub fn recall_at_k_loss(scores: &Tensor, relevance: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_recall_at_k_loss(scores, relevance, dim, k, softness))
+}
+
+/// [`recall_at_k_loss`] with errors returned.
+pub fn f_recall_at_k_loss(
+    scores: &Tensor,
+    relevance: &Tensor,
+    dim: i64,
+    k: usize,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = ranking::RecallAtKLoss { k, softness, ..Default::default() };
+    let [loss] = apply(&operator, Inputs::from([scores, relevance]).dim(dim))?;
+    Ok(loss)
+}
+
 /// Cross entropy of who comes first (ListNet).
 ///
-/// `scores(n>=1), relevance(n) -> loss()`; gradient: exact; operator: [`ranking::ListNetLoss`].
+/// `scores(n), relevance(n) -> loss()`; gradient: exact; operator: [`ranking::ListNetLoss`].
 /// * `softness`: Temperature; the common unit of scores and relevances.
 ///
 /// Cao et al., ICML 2007.
@@ -81,7 +218,7 @@ pub fn f_list_net_loss(
 
 /// Likelihood of the right order (ListMLE).
 ///
-/// `scores(n>=1), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ListMleLoss`].
+/// `scores(n), relevance(n) -> loss()`; gradient: almost everywhere; operator: [`ranking::ListMleLoss`].
 /// * `softness`: Temperature; the unit of the scores.
 ///
 /// Xia et al., ICML 2008.

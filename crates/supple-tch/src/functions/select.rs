@@ -12,7 +12,7 @@ use tch::Tensor;
 /// * `k`: How many to choose; at most n.
 /// * `softness`: Lead at which a value is chosen for certain; the unit of `x`.
 ///
-/// Amos et al., 2019, arXiv:1906.08707 (entropic); Martins and Kreutzer, EMNLP 2017.
+/// Martins and Kreutzer, EMNLP 2017; Amos et al., 2019 (entropic); Sander et al., ICML 2023 (p-norms).
 ///
 /// # Panics
 /// Where [`f_soft_top_k`] returns an error.
@@ -26,6 +26,28 @@ pub fn f_soft_top_k(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Ten
     let operator = select::SoftTopK { k, softness, ..Default::default() };
     let [mask] = apply(&operator, Inputs::from([x]).dim(dim))?;
     Ok(mask)
+}
+
+/// The k entries of largest magnitude, with their values.
+///
+/// `x(n) -> y(n)`; gradient: almost everywhere; operator: [`select::TopKMagnitude`].
+/// * `k`: How many to keep; at most n.
+/// * `softness`: Strength of the norm; its unit depends on the norm, and is none for p = 2.
+///
+/// Sander et al., ICML 2023, arXiv:2302.01425.
+///
+/// # Panics
+/// Where [`f_top_k_magnitude`] returns an error.
+#[track_caller]
+pub fn top_k_magnitude(x: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_top_k_magnitude(x, dim, k, softness))
+}
+
+/// [`top_k_magnitude`] with errors returned.
+pub fn f_top_k_magnitude(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::TopKMagnitude { k, softness, ..Default::default() };
+    let [y] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(y)
 }
 
 /// Mask of the k largest, for a real k with a gradient.
@@ -47,4 +69,162 @@ pub fn f_lapsum_top_k(x: &Tensor, k: &Tensor, dim: i64, softness: f64) -> Result
     let operator = select::LapsumTopK { softness };
     let [mask] = apply(&operator, Inputs::from([x, k]).dim(dim))?;
     Ok(mask)
+}
+
+/// Index distributions of the k largest, by entropic transport.
+///
+/// `x(n>=1) -> rows(k,n)`; gradient: exact; operator: [`select::TransportTopK`].
+/// * `k`: How many places; at most n.
+/// * `softness`: Strength ε of the entropy; the unit of `x`.
+///
+/// Xie et al., NeurIPS 2020, arXiv:2002.06504.
+///
+/// # Panics
+/// Where [`f_transport_top_k`] returns an error.
+#[track_caller]
+pub fn transport_top_k(x: &Tensor, k: usize, softness: f64) -> Tensor {
+    or_panic(f_transport_top_k(x, k, softness))
+}
+
+/// [`transport_top_k`] with errors returned.
+pub fn f_transport_top_k(x: &Tensor, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::TransportTopK { k, softness };
+    let [rows] = apply(&operator, [x])?;
+    Ok(rows)
+}
+
+/// For each of the k largest, a probability of each value to be it.
+///
+/// `x(n>=1) -> rows(k,n)`; gradient: almost everywhere; operator: [`select::RowTopK`].
+/// * `k`: How many places; at most n.
+/// * `softness`: Distance at which values mix; the unit of `x`.
+///
+/// Petersen et al., ICML 2022, arXiv:2206.07290; those of the methods.
+///
+/// # Panics
+/// Where [`f_row_top_k`] returns an error.
+#[track_caller]
+pub fn row_top_k(x: &Tensor, k: usize, softness: f64) -> Tensor {
+    or_panic(f_row_top_k(x, k, softness))
+}
+
+/// [`row_top_k`] with errors returned.
+pub fn f_row_top_k(x: &Tensor, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::RowTopK { k, softness, ..Default::default() };
+    let [rows] = apply(&operator, [x])?;
+    Ok(rows)
+}
+
+/// Relaxed subset of size k, by one softmax after another.
+///
+/// `x(n) -> mask(n)`; gradient: exact; operator: [`select::SuccessiveSoftmax`].
+/// * `k`: Size of the subset; at most n.
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Xie and Ermon, IJCAI 2019, arXiv:1901.10517.
+///
+/// # Panics
+/// Where [`f_successive_softmax`] returns an error.
+#[track_caller]
+pub fn successive_softmax(x: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_successive_softmax(x, dim, k, softness))
+}
+
+/// [`successive_softmax`] with errors returned.
+pub fn f_successive_softmax(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::SuccessiveSoftmax { k, softness, ..Default::default() };
+    let [mask] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(mask)
+}
+
+/// Probabilities to be in a random subset of size k (SIMPLE).
+///
+/// `x(n) -> marginals(n)`; gradient: exact; operator: [`select::SubsetMarginals`].
+/// * `k`: Size of the subset; at most n.
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Ahmed et al., ICLR 2023, arXiv:2210.01941.
+///
+/// # Panics
+/// Where [`f_subset_marginals`] returns an error.
+#[track_caller]
+pub fn subset_marginals(x: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_subset_marginals(x, dim, k, softness))
+}
+
+/// [`subset_marginals`] with errors returned.
+pub fn f_subset_marginals(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::SubsetMarginals { k, softness };
+    let [marginals] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(marginals)
+}
+
+/// Random subset of size k, with the gradient of its marginals (SIMPLE).
+///
+/// `x(n) -> mask(n)`; gradient: surrogate; operator: [`select::SubsetSample`].
+/// * `k`: Size of the subset; at most n.
+/// * `softness`: Temperature; the unit of `x`.
+///
+/// Ahmed et al., ICLR 2023, arXiv:2210.01941.
+///
+/// # Panics
+/// Where [`f_subset_sample`] returns an error.
+#[track_caller]
+pub fn subset_sample(x: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_subset_sample(x, dim, k, softness))
+}
+
+/// [`subset_sample`] with errors returned.
+pub fn f_subset_sample(x: &Tensor, dim: i64, k: usize, softness: f64) -> Result<Tensor, Error> {
+    let operator = select::SubsetSample { k, softness, ..Default::default() };
+    let [mask] = apply(&operator, Inputs::from([x]).dim(dim))?;
+    Ok(mask)
+}
+
+/// Cross entropy of being among the first k, for several k at once.
+///
+/// `rows(k>=1,n>=1), weights(k), label: index() -> loss()`; gradient: exact; operator: [`select::TopKCrossEntropyLoss`].
+///
+/// Petersen et al., ICML 2022, arXiv:2206.07290.
+///
+/// # Panics
+/// Where [`f_top_k_cross_entropy_loss`] returns an error.
+#[track_caller]
+pub fn top_k_cross_entropy_loss(rows: &Tensor, weights: &Tensor, label: &Tensor) -> Tensor {
+    or_panic(f_top_k_cross_entropy_loss(rows, weights, label))
+}
+
+/// [`top_k_cross_entropy_loss`] with errors returned.
+pub fn f_top_k_cross_entropy_loss(rows: &Tensor, weights: &Tensor, label: &Tensor) -> Result<Tensor, Error> {
+    let operator = select::TopKCrossEntropyLoss {  };
+    let [loss] = apply(&operator, [rows, weights, label])?;
+    Ok(loss)
+}
+
+/// Margin by which the right label misses the first k, smooth.
+///
+/// `scores(n>=1), label: index() -> loss()`; gradient: exact; operator: [`select::SmoothTopKSvmLoss`].
+/// * `k`: How many labels one may name; at most n.
+/// * `softness`: Temperature; the unit of the scores.
+///
+/// Berrada et al., ICLR 2018, arXiv:1802.07595.
+///
+/// # Panics
+/// Where [`f_smooth_top_k_svm_loss`] returns an error.
+#[track_caller]
+pub fn smooth_top_k_svm_loss(scores: &Tensor, label: &Tensor, dim: i64, k: usize, softness: f64) -> Tensor {
+    or_panic(f_smooth_top_k_svm_loss(scores, label, dim, k, softness))
+}
+
+/// [`smooth_top_k_svm_loss`] with errors returned.
+pub fn f_smooth_top_k_svm_loss(
+    scores: &Tensor,
+    label: &Tensor,
+    dim: i64,
+    k: usize,
+    softness: f64,
+) -> Result<Tensor, Error> {
+    let operator = select::SmoothTopKSvmLoss { k, softness, ..Default::default() };
+    let [loss] = apply(&operator, Inputs::from([scores, label]).dim(dim))?;
+    Ok(loss)
 }
