@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 use supple_ops::order::{Distribution, Network, Regularization, SoftRank, SoftSort, SortingNetwork};
-use supple_tch::{Inputs, apply};
+use supple_tch::apply;
 use tch::{Device, Kind, Tensor};
 
 const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);

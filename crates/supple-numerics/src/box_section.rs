@@ -329,7 +329,7 @@ mod tests {
         let n = 200_000;
         let spread = |i: usize| -(1.0 - 1.0 / (1.0 + i as f64));
         let halving = |i: usize| 2f64.powi(-((i % 1000) as i32));
-        let wide = |i: usize| (i as f64).exp2().min(1e15) * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let wide = |i: usize| (i as f64).exp2().min(1e15) * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         for x in [&spread as &dyn Fn(usize) -> f64, &halving, &wide] {
             let x: Vec<f64> = (0..n).map(x).collect();
             let start = std::time::Instant::now();

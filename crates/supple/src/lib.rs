@@ -3,8 +3,8 @@
 pub use supple_core::{
     Args, Contract, Domain, Dual, Entry, Error, Evaluated, Family, Fault, Field, Float, Floats, Gradient,
     Inputs, Kind, Law, Linearized, Mode, OfSizes, Operator, Options, Params, Point, Pool, Real, Residual,
-    Reversed, Sample, Scaling, Scratch, Segmented, Signature, Standardized, Stream, Value, choices, evaluate, evaluate_each, family,
-    linearize, linearize_each, map, params, reduce,
+    Reversed, Sample, Scaling, Scratch, Segmented, Signature, Standardized, Stream, Value, choices, evaluate,
+    evaluate_each, family, linearize, linearize_each, map, params, reduce,
 };
 pub use supple_ops::*;
 
@@ -20,7 +20,8 @@ pub use supple_ops::*;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Error, Fault, Inputs, Mode, Segmented, Standardized, evaluate, evaluate_each, linearize, linearize_each,
+        Error, Fault, Inputs, Mode, Segmented, Standardized, evaluate, evaluate_each, linearize,
+        linearize_each,
     };
 
     // A new operator is here without a line of its own. Each family has a `FAMILY`, and some have choices of

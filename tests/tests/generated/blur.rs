@@ -42,7 +42,7 @@ fn methods(entry: &Entry) -> &'static [&'static str] {
     }
 }
 
-/// The least softness that blurs as much as each level, where there is one.
+/// The least softness that blurs as much as each level, where there is one; zero where the least tried does.
 fn row(entry: &Entry, method: &'static str, parameters: &[(&str, u64)], x: &ArrayD<f64>) -> [Option<f64>; 3] {
     let mut operator = (entry.make)();
     operator.set("method", Value::Choice(method.into())).expect("a method");
@@ -61,7 +61,8 @@ fn row(entry: &Entry, method: &'static str, parameters: &[(&str, u64)], x: &Arra
     let seen: Vec<_> = grid.iter().map(|&exponent| blur(exponent)).collect();
     LEVELS.map(|level| {
         let above = seen.iter().position(|blur| blur.is_some_and(|blur| blur >= level))?;
-        let (mut low, mut high) = (*grid.get(above.checked_sub(1)?)?, grid[above]);
+        let Some(below) = above.checked_sub(1) else { return Some(0.0) };
+        let (mut low, mut high) = (grid[below], grid[above]);
         for _ in 0..40 {
             let middle = 0.5 * (low + high);
             if blur(middle).is_some_and(|blur| blur >= level) { high = middle } else { low = middle }
@@ -78,8 +79,11 @@ fn values(operator: &dyn AnyContract, x: &ArrayD<f64>, mode: Mode) -> Option<Arr
     faults.is_empty().then(|| outputs.swap_remove(0))
 }
 
-/// `0.043`, `1.2`, `120`.
+/// `0.043`, `1.2`, `120`; zero is what lies below all that was tried.
 fn two_digits(x: f64) -> String {
+    if x == 0.0 {
+        return "< 0.001".into();
+    }
     let places = (1.0 - x.log10().floor()).max(0.0) as usize;
     let unit = 10.0f64.powf(x.log10().floor() - 1.0);
     format!("{:.places$}", (x / unit).round() * unit)

@@ -173,9 +173,9 @@ pub(crate) fn naive(carrier: Carrier, x: &[f64]) -> Vec<Vec<f64>> {
         let s = carrier.distribution.naive((keys[second] - keys[first]) / carrier.softness);
         let mix = |a: f64, b: f64| (s * a + (1.0 - s) * b, (1.0 - s) * a + s * b);
         (keys[first], keys[second]) = mix(keys[first], keys[second]);
-        for j in 0..x.len() {
-            (p[first][j], p[second][j]) = mix(p[first][j], p[second][j]);
-        }
+        let (upper, lower) = (p[first].clone(), p[second].clone());
+        let mixed = upper.into_iter().zip(lower).map(|(a, b)| mix(a, b));
+        (p[first], p[second]) = mixed.unzip();
     }
     p
 }

@@ -71,7 +71,7 @@ impl Operator<2> for CappedSimplexProjection {
         z.extend(x.iter().map(|x| x.widen() + T::Acc::of(first)));
         let rest = multiplier(&Unit(&z), sum);
         for (y, z) in y.iter_mut().zip(&z) {
-            *y = T::of((z.as_f64() + rest).max(0.0).min(1.0));
+            *y = T::of((z.as_f64() + rest).clamp(0.0, 1.0));
         }
         let free = y.iter().filter(|y| is_free(**y)).count();
         let more = tangent(total);

@@ -85,7 +85,7 @@ impl Operator<2> for L1BallProjection {
             Place::Outside => {
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = x.abs());
                 let top = largest(y);
-                y.iter_mut().for_each(|y| *y = *y - T::constant(top));
+                y.iter_mut().for_each(|y| *y -= T::constant(top));
                 let mut candidates = scratch.wide.empty();
                 let mut threshold = simplex(y, T::Value::zero(), radius.as_f64(), &mut candidates);
                 scratch.wide.give(candidates);

@@ -21,7 +21,7 @@ pub fn simplex_projection(x: &Tensor, total: &Tensor, dim: i64) -> Tensor {
 
 /// [`simplex_projection`] with errors returned.
 pub fn f_simplex_projection(x: &Tensor, total: &Tensor, dim: i64) -> Result<Tensor, Error> {
-    let operator = project::SimplexProjection {  };
+    let operator = project::SimplexProjection {};
     let [y] = apply(&operator, Inputs::from([x, total]).dim(dim))?;
     Ok(y)
 }
@@ -41,7 +41,7 @@ pub fn capped_simplex_projection(x: &Tensor, total: &Tensor, dim: i64) -> Tensor
 
 /// [`capped_simplex_projection`] with errors returned.
 pub fn f_capped_simplex_projection(x: &Tensor, total: &Tensor, dim: i64) -> Result<Tensor, Error> {
-    let operator = project::CappedSimplexProjection {  };
+    let operator = project::CappedSimplexProjection {};
     let [y] = apply(&operator, Inputs::from([x, total]).dim(dim))?;
     Ok(y)
 }
@@ -61,7 +61,7 @@ pub fn box_projection(x: &Tensor, lower: &Tensor, upper: &Tensor) -> Tensor {
 
 /// [`box_projection`] with errors returned.
 pub fn f_box_projection(x: &Tensor, lower: &Tensor, upper: &Tensor) -> Result<Tensor, Error> {
-    let operator = project::BoxProjection {  };
+    let operator = project::BoxProjection {};
     let [y] = apply(&operator, [x, lower, upper])?;
     Ok(y)
 }
@@ -95,7 +95,7 @@ pub fn f_box_section_projection(
     total: &Tensor,
     dim: i64,
 ) -> Result<Tensor, Error> {
-    let operator = project::BoxSectionProjection {  };
+    let operator = project::BoxSectionProjection {};
     let [y] = apply(&operator, Inputs::from([x, weights, lower, upper, total]).dim(dim))?;
     Ok(y)
 }
@@ -120,7 +120,7 @@ pub fn f_half_space_projection(
     offset: &Tensor,
     dim: i64,
 ) -> Result<Tensor, Error> {
-    let operator = project::HalfSpaceProjection {  };
+    let operator = project::HalfSpaceProjection {};
     let [y] = apply(&operator, Inputs::from([x, normal, offset]).dim(dim))?;
     Ok(y)
 }
@@ -145,7 +145,7 @@ pub fn f_hyperplane_projection(
     offset: &Tensor,
     dim: i64,
 ) -> Result<Tensor, Error> {
-    let operator = project::HyperplaneProjection {  };
+    let operator = project::HyperplaneProjection {};
     let [y] = apply(&operator, Inputs::from([x, normal, offset]).dim(dim))?;
     Ok(y)
 }
@@ -165,7 +165,7 @@ pub fn l1_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Tensor {
 
 /// [`l1_ball_projection`] with errors returned.
 pub fn f_l1_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Result<Tensor, Error> {
-    let operator = project::L1BallProjection {  };
+    let operator = project::L1BallProjection {};
     let [y] = apply(&operator, Inputs::from([x, radius]).dim(dim))?;
     Ok(y)
 }
@@ -185,7 +185,7 @@ pub fn l2_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Tensor {
 
 /// [`l2_ball_projection`] with errors returned.
 pub fn f_l2_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Result<Tensor, Error> {
-    let operator = project::L2BallProjection {  };
+    let operator = project::L2BallProjection {};
     let [y] = apply(&operator, Inputs::from([x, radius]).dim(dim))?;
     Ok(y)
 }
@@ -205,7 +205,7 @@ pub fn linf_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Tensor {
 
 /// [`linf_ball_projection`] with errors returned.
 pub fn f_linf_ball_projection(x: &Tensor, radius: &Tensor, dim: i64) -> Result<Tensor, Error> {
-    let operator = project::LinfBallProjection {  };
+    let operator = project::LinfBallProjection {};
     let [y] = apply(&operator, Inputs::from([x, radius]).dim(dim))?;
     Ok(y)
 }
@@ -271,7 +271,7 @@ pub fn transport_projection(x: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
 
 /// [`transport_projection`] with errors returned.
 pub fn f_transport_projection(x: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
-    let operator = project::TransportProjection {  };
+    let operator = project::TransportProjection {};
     let [plan] = apply(&operator, [x, a, b])?;
     Ok(plan)
 }

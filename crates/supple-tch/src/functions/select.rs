@@ -196,7 +196,7 @@ pub fn top_k_cross_entropy_loss(rows: &Tensor, weights: &Tensor, label: &Tensor)
 
 /// [`top_k_cross_entropy_loss`] with errors returned.
 pub fn f_top_k_cross_entropy_loss(rows: &Tensor, weights: &Tensor, label: &Tensor) -> Result<Tensor, Error> {
-    let operator = select::TopKCrossEntropyLoss {  };
+    let operator = select::TopKCrossEntropyLoss {};
     let [loss] = apply(&operator, [rows, weights, label])?;
     Ok(loss)
 }

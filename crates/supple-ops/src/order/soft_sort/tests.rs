@@ -70,7 +70,10 @@ fn nan_spoils_its_item_only() {
         let at = linearize(&op, [rows.view()]).unwrap();
         let [dx] = at.vjp([rows.view()]).unwrap();
         for result in [&at.outputs()[0], &dx] {
-            assert_eq!(result.mapv(f64::is_nan), array![[true, true, true], [false, false, false]].into_dyn());
+            assert_eq!(
+                result.mapv(f64::is_nan),
+                array![[true, true, true], [false, false, false]].into_dyn()
+            );
         }
     }
 }
