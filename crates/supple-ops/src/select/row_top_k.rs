@@ -225,8 +225,8 @@ impl Contract for RowTopK {
 /// Index distributions of the `k` largest values along the last axis, the largest first, by SoftSort: row $i$
 /// says how likely each value is to be the $i$-th largest.
 ///
-/// $$ P_i = \operatorname{softmax}\!\left(-\frac{\lvert x_{[i]} - x \rvert}{\varepsilon}\right), \qquad
-/// x_{[1]} \ge x_{[2]} \ge \dots $$
+/// $$ P_i = \operatorname{softmax}\!\left(-\frac{\lvert x_{\[i\]} - x \rvert}{\varepsilon}\right), \qquad
+/// x_{\[1\]} \ge x_{\[2\]} \ge \dots $$
 ///
 /// * Shapes: `(…, n)` to `(…, k, n)`, k ≤ n. `P x` are soft values of the k largest.
 /// * Softness: ε, in the unit of `x`. Values mix where they are about that near.

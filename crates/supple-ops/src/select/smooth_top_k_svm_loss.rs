@@ -210,7 +210,7 @@ impl Contract<1, 1, 1> for SmoothTopKSvmLoss {
 ///
 /// * Shapes: `(…, n)` and `(…)` to `(…)`, k ≤ n; labels count from 0.
 /// * Softness: ε, in the unit of the scores; the paper's τ.
-/// * Hard limit: $\max(0, m + (s_{[k]} - s_j) / k)$ with the k-th largest score $s_{[k]}$ of the others.
+/// * Hard limit: $\max(0, m + (s_{\[k\]} - s_j) / k)$ with the k-th largest score $s_{\[k\]}$ of the others.
 /// * Gradient: exact everywhere. At k = n the loss is 0.
 /// * Scores of −∞ are out of the game. NaN, +∞ or −∞ for the right label make the loss NaN.
 /// * Cost: O(n k) time, forward and backward.

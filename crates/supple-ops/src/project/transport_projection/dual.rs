@@ -69,25 +69,23 @@ impl Plan<'_> {
         self.z.iter_mut().for_each(|z| *z *= factor);
         let edges = Edges::of(&self.z, self.b.len(), |_, _, z| z > 0.0);
         let Missing { mut rows, mut columns, .. } = self.missing(1.0);
-        edges.solve(
-            &Laplacian::of_edges(self.b.len(), edges.rows(), GROUND),
-            GROUND,
-            &mut rows,
-            &mut columns,
-        );
+        let factor = Laplacian::of_edges(self.b.len(), edges.rows(), GROUND);
+        edges.solve(&factor, GROUND, &mut rows, &mut columns);
         self.step(&rows, &columns, 1.0);
     }
 
     /// Newton's method, with steps as long as they gain.
     fn newton(&mut self, total: f64, spent: &mut usize) -> Result<(), Fault> {
-        let mut last = None;
+        let mut before = f64::INFINITY;
         for _ in 0..STEPS {
             let missing = self.missing(total);
-            let edges = Edges::of(&self.z, self.b.len(), |_, _, z| z > 0.0);
             let nearly = missing.error <= NEARLY;
-            if missing.error <= f64::EPSILON || nearly && last.as_ref() == Some(&edges) {
+            // Round-off, where a step gains nothing more.
+            if missing.error <= f64::EPSILON || nearly && missing.error > 0.1 * before {
                 return Ok(());
             }
+            before = missing.error;
+            let edges = Edges::of(&self.z, self.b.len(), |_, _, z| z > 0.0);
             *spent += 1;
             let ground = missing.error.clamp(GROUND, 1e-3);
             let factor = Laplacian::of_edges(self.b.len(), edges.rows(), ground);
@@ -96,7 +94,6 @@ impl Plan<'_> {
             let slope = dot(&missing.rows, &rows) + dot(&missing.columns, &columns);
             let length = if nearly { 1.0 } else { self.length(&rows, &columns, slope) };
             self.step(&rows, &columns, length);
-            last = Some(edges);
         }
         Err(Fault::NotConverged { iterations: *spent, residual: self.missing(total).error })
     }
