@@ -119,7 +119,8 @@ impl<'a> Function<'a> {
         }
         let operator = self.operator_type();
         let mutable = if self.choices().next().is_some() { "mut " } else { "" };
-        let mut body = format!("    let {mutable}operator = {operator} {{ {} }};\n", inits.join(", "));
+        let inits = if inits.is_empty() { "{}".into() } else { format!("{{ {} }}", inits.join(", ")) };
+        let mut body = format!("    let {mutable}operator = {operator} {inits};\n");
         for Field { name, .. } in self.choices() {
             let value = format!("Value::Choice({name}.to_owned().into())");
             body += &format!("    operator.set({operator}::NAME, \"{name}\", {value})?;\n");
