@@ -291,7 +291,7 @@ impl Contract<2> for SortWith {
 /// let ages = array![52.0, 17.0, 34.0];
 /// let people = array![[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]];
 /// let sorted = sort_with(&ages, &people, 0.1)?;
-/// assert!((sorted - array![[2.0, 20.0], [3.0, 30.0], [1.0, 10.0]]).iter().all(|gap| gap.abs() < 1e-12));
+/// assert!((sorted - array![[2.0, 20.0], [3.0, 30.0], [1.0, 10.0]]).iter().all(|gap: &f64| gap.abs() < 1e-12));
 /// # Ok::<(), supple_core::Error>(())
 /// ```
 ///
