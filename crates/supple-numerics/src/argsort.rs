@@ -2,9 +2,10 @@
 //!
 //! The top 32 bits of each value's key (all of it for `f32`) and its position are packed into one
 //! `u64`. Packed keys are distinct, so an unstable sort of them is a stable sort of the values. Short
-//! slices go to a sorting network in vector registers, or else to the standard library's sort; long ones to
+//! slices go to a sorting network in vector registers, or else to the standard library's sort; longer ones to
 //! a radix sort from the least significant digit, with digits of 8 or 11 bits: 2048 counters fit the
-//! first-level cache.
+//! first-level cache. Where the machine has a wide network, the longest are dealt into buckets of its size,
+//! whose bounds follow the data, so that memory is passed over once.
 //!
 //! `f64` keys are taken relative to the smallest and shifted so that their range fills the 32 bits; the
 //! few that still agree are put in order afterwards.
@@ -16,6 +17,12 @@ use supple_core::{Float, Pool, Real, Scratch};
 const LONG: usize = 256;
 /// From this length on, digits of 11 bits pay for their longer tables.
 const VERY_LONG: usize = 6000;
+/// From this length on, keys are beyond the second-level cache, or near: one pass in buckets is faster.
+const HUGE: usize = 30_000;
+/// The network takes least time for each of so many keys.
+const BUCKET: usize = 256;
+/// More buckets than this are too many places of memory to write to in turn.
+const MOST_BUCKETS: usize = 1024;
 
 /// The stable sorting permutation of `x` and its sorted values, in the [total order](Real::order) or
 /// its reverse. Equal values keep their order either way.
@@ -44,6 +51,11 @@ pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> 
         match x.len() {
             0..LONG => packed.sort_unstable(),
             LONG..VERY_LONG => radix_sort::<8, 4, 256>(&mut packed, &mut scratch.keys),
+            HUGE.. if bitonic::most() > BUCKET => {
+                let mut dealt = scratch.keys.stale(packed.len());
+                bucket_sort(&mut packed, &mut dealt, &mut scratch.indices);
+                scratch.keys.give(std::mem::replace(&mut packed, dealt));
+            }
             _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
         }
     }
@@ -113,6 +125,63 @@ fn radix_sort<const WIDTH: u32, const DIGITS: usize, const BUCKETS: usize>(
     pool.give(other);
 }
 
+/// Writes `keys` to `sorted` in order, if keys with equal upper halves already are in theirs. What is left in
+/// `keys` has no meaning.
+///
+/// Keys are counted by their leading bits, relative to the smallest; neighbours in these counts make up a
+/// bucket, as long as they are few together.
+fn bucket_sort(keys: &mut [u64], sorted: &mut [u64], pool: &mut Pool<u32>) {
+    let (least, most) =
+        keys.iter().fold((u64::MAX, 0), |(least, most), &key| (key.min(least), key.max(most)));
+    let (base, range) = (least >> 32 << 32, (most >> 32) - (least >> 32));
+    if range == 0 {
+        return sorted.copy_from_slice(keys);
+    }
+    // A number of counters in proportion to the keys, and no more than the second-level cache holds.
+    let width = (keys.len().ilog2() - 2).min(16);
+    let shift = 32 + (64 - range.leading_zeros()).saturating_sub(width);
+    let place = |key: u64| ((key - base) >> shift) as usize;
+
+    let mut buckets = pool.zeros(1 << width);
+    keys.iter().for_each(|&key| buckets[place(key)] += 1);
+    let limit = BUCKET.max(keys.len() / MOST_BUCKETS) as u32;
+    let (mut starts, mut end) = (pool.empty(), 0);
+    starts.push(0);
+    // Each count becomes the number of its bucket.
+    for count in &mut buckets {
+        let next = end + *count;
+        if next - starts[starts.len() - 1] > limit {
+            starts.push(end);
+        }
+        *count = starts.len() as u32 - 1;
+        end = next;
+    }
+    for &key in &*keys {
+        let next = &mut starts[buckets[place(key)] as usize];
+        sorted[*next as usize] = key;
+        *next += 1;
+    }
+    // Each start has become the end of its bucket.
+    let mut start = 0;
+    for &end in &starts {
+        let bucket = start..end as usize;
+        start = bucket.end;
+        let sorted = &mut sorted[bucket.clone()];
+        match sorted.len() {
+            _ if bitonic::sort(sorted) => {}
+            0..=BUCKET => sorted.sort_unstable(),
+            // All of one upper half.
+            _ if shift == 32 => {}
+            _ => {
+                keys[bucket.clone()].copy_from_slice(sorted);
+                bucket_sort(&mut keys[bucket], sorted, pool);
+            }
+        }
+    }
+    pool.give(starts);
+    pool.give(buckets);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,8 +204,8 @@ mod tests {
         }
     }
 
-    const SIZES: [usize; 11] =
-        [0, 1, 2, 3, 100, LONG - 1, LONG, LONG + 1, VERY_LONG - 1, VERY_LONG, VERY_LONG + 1];
+    const SIZES: [usize; 12] =
+        [0, 1, 2, 3, 100, LONG - 1, LONG, LONG + 1, VERY_LONG - 1, VERY_LONG, VERY_LONG + 1, HUGE];
 
     /// Values of many kinds, with ties and everything that is special.
     fn samples(n: usize) -> Vec<Vec<f64>> {

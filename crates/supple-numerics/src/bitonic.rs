@@ -7,12 +7,18 @@
 //! AVX-512 or AVX2, chosen at run time.
 
 #[cfg(target_arch = "x86_64")]
-pub use x86::sort;
+pub use x86::{most, sort};
 
 /// Declines: there is no form for this processor.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn sort(_: &mut [u64]) -> bool {
     false
+}
+
+/// None, because there is no form for this processor.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn most() -> usize {
+    0
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -23,6 +29,15 @@ mod x86 {
     const LEAST: usize = 33;
     const MOST_512: usize = 1024;
     const MOST_256: usize = 256;
+
+    /// How many keys [`sort`] takes at most on this machine.
+    pub fn most() -> usize {
+        match () {
+            () if is_x86_feature_detected!("avx512f") => MOST_512,
+            () if is_x86_feature_detected!("avx2") => MOST_256,
+            () => 0,
+        }
+    }
 
     /// Sorts `keys`, if their number is one at which this machine does that faster than by other means; says
     /// whether it did.
