@@ -94,18 +94,30 @@ struct Block<S> {
 /// the wrong order always end up in one block.
 ///
 /// Where values touch cannot be predicted, so no branch depends on it: what belongs to a run is written at
-/// every position, and the next one writes either over it or behind it.
+/// every position, and the next one writes either over it or behind it. Only a run that is long already is
+/// summed by strides.
 #[inline(always)]
 fn runs<T: Real>(x: &[T], touch: impl Fn(f64) -> bool, scratch: &mut Scratch<T>) -> (Vec<u32>, Vec<T::Acc>) {
+    const STRIDE: usize = 8;
     let (mut starts, mut sums) = (scratch.indices.stale(x.len() + 1), scratch.wide.zeros(x.len()));
     let (mut start, mut count) = (0, 0);
     starts[0] = 0;
-    for (k, &x_k) in x.iter().enumerate() {
-        sums[count] += x_k.widen() - x[start].widen();
-        let apart = x.get(k + 1).is_none_or(|next| !touch((next.widen() - x_k.widen()).as_f64()));
-        start = if apart { k + 1 } else { start };
-        count += usize::from(apart);
-        starts[count] = start as u32;
+    let touches = |k: usize| touch((x[k + 1].widen() - x[k].widen()).as_f64());
+    for from in (0..x.len()).step_by(STRIDE) {
+        let stride = from..(from + STRIDE).min(x.len());
+        let is_long = from >= start + STRIDE && stride.end < x.len();
+        if is_long && stride.clone().filter(|&k| touches(k)).count() == STRIDE {
+            let first = x[start].widen();
+            sums[count] += x[stride].iter().map(|x| x.widen() - first).sum();
+            continue;
+        }
+        for k in stride {
+            sums[count] += x[k].widen() - x[start].widen();
+            let apart = k + 1 == x.len() || !touches(k);
+            start = if apart { k + 1 } else { start };
+            count += usize::from(apart);
+            starts[count] = start as u32;
+        }
     }
     starts.truncate(count + 1);
     sums.truncate(count);

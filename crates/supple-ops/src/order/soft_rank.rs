@@ -109,7 +109,8 @@ impl Operator for SoftRank {
                 let rank = T::of(middle(infinite.start, infinite.end));
                 order[infinite].iter().for_each(|&i| y[i as usize] = rank);
             }
-            self.project(&z[finite.clone()], &order[finite.clone()], finite.start, y, saved, scratch);
+            let line = Line { before: finite.start, z: &z[finite.clone()], order: &order[finite] };
+            self.project(line, at.x[0], y, saved, scratch);
         }
         scratch.indices.give(order);
         scratch.reals.give(z);
@@ -124,8 +125,11 @@ impl Operator for SoftRank {
         scratch: &mut Scratch<T>,
     ) {
         let Saved { block, weights, .. } = at.saved;
-        if weights.is_empty() {
-            return dx.fill(T::nan());
+        match weights.len() {
+            0 => return dx.fill(T::nan()),
+            // All are alone.
+            1 => return dx.fill(T::zero()),
+            _ => {}
         }
         let rate = if self.descending { -1.0 } else { 1.0 } / self.softness;
         if let Form::Norm(power) = self.regularization.form() {
@@ -157,26 +161,73 @@ impl Operator for SoftRank {
     }
 }
 
+/// The finite values in order, after so many smaller infinities.
+#[derive(Clone, Copy)]
+struct Line<'a, T> {
+    before: usize,
+    z: &'a [T],
+    order: &'a [u32],
+}
+
+impl<T: Real> Line<'_, T> {
+    /// The ranks of values that are all alone.
+    fn write_places(self, y: &mut [T]) {
+        for (k, &i) in self.order.iter().enumerate() {
+            y[i as usize] = T::of(real(self.before + k + 1));
+        }
+    }
+}
+
 impl SoftRank {
-    /// Projects finite sorted values, `before` of which are smaller infinities.
     fn project<T: Real>(
         &self,
-        z: &[T],
-        order: &[u32],
-        before: usize,
+        line: Line<'_, T>,
+        x: &[T],
         y: &mut [T],
         saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) {
-        let (form, softness) = (self.regularization.form(), self.softness);
-        let (Partition { starts, sums: mut levels }, terms) = match form {
+        let (Line { before, z, .. }, softness) = (line, self.softness);
+        let (partition, terms) = match self.regularization.form() {
             Form::L2 => (isotonic::l2(z, softness, Trend::Increasing, scratch), scratch.wide.empty()),
             Form::Entropic => isotonic::entropic_ranks(z, before, softness, scratch),
             Form::Norm(power) => {
                 (isotonic::power_ranks(z, before, softness, power, scratch), scratch.wide.empty())
             }
         };
-        let rate = T::Acc::of(1.0 / softness);
+        match partition.sums[..] {
+            ref alone if alone.len() == z.len() => line.write_places(y),
+            [sum] if z.len() == y.len() && self.regularization == Regularization::L2 => {
+                self.write_block(x, z[0], sum, y, saved);
+            }
+            _ => return self.write_blocks(line, partition, terms, y, saved, scratch),
+        }
+        partition.give(scratch);
+        scratch.wide.give(terms);
+    }
+
+    /// The L2 form where all values share one block, of which `first` is the smallest: their order does not
+    /// matter.
+    fn write_block<T: Real>(&self, x: &[T], first: T, sum: T::Acc, y: &mut [T], saved: &mut Saved<T::Acc>) {
+        let (len, rate) = (real(x.len()), T::Acc::of(1.0 / self.softness));
+        let level = T::Acc::of(middle(0, x.len())) - sum / T::Acc::of(len) * rate;
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = T::narrow(level + (self.signed(x).widen() - first.widen()) * rate);
+        }
+        saved.block.fill(1);
+        saved.weights.push(len);
+    }
+
+    fn write_blocks<T: Real>(
+        &self,
+        Line { before, z, order }: Line<'_, T>,
+        Partition { starts, sums: mut levels }: Partition<T::Acc>,
+        terms: Vec<T::Acc>,
+        y: &mut [T],
+        saved: &mut Saved<T::Acc>,
+        scratch: &mut Scratch<T>,
+    ) {
+        let (form, rate) = (self.regularization.form(), T::Acc::of(1.0 / self.softness));
         // Written for every block, kept for those of two and more: no branch that could not be predicted.
         let mut kept = saved.weights.len();
         saved.weights.resize(kept + shared(&starts) + 1, 0.0);

@@ -75,6 +75,9 @@ pub struct Saved<T> {
     weights: Vec<T>,
 }
 
+/// Blocks of so many positions on average are worth a loop each.
+const LONG: usize = 16;
+
 impl Operator for SoftSort {
     const NAME: &'static str = "soft_sort";
     const SIGNATURE: &'static str = "x(n) -> sorted(n)";
@@ -133,6 +136,9 @@ impl Operator for SoftSort {
         if order.len() < dx.len() {
             return dx.fill(T::nan());
         }
+        if starts.len() > order.len() {
+            return order.iter().zip(dy).for_each(|(&place, &dy)| dx[place as usize] = dy);
+        }
         let form = self.regularization.form();
         for block in blocks(starts) {
             let places = &order[block.clone()];
@@ -186,6 +192,13 @@ impl SoftSort {
             Form::Entropic => isotonic::entropic_line(z, step, scratch),
             Form::Norm(power) => (isotonic::power_line(z, step, power, scratch), scratch.wide.empty()),
         };
+        if levels.len() == z.len() {
+            y.iter_mut().zip(z).for_each(|(y, &z)| *y = self.signed(z));
+            weights.resize(if form == Form::L2 { 0 } else { z.len() }, T::one());
+            scratch.wide.give(levels);
+            scratch.wide.give(terms);
+            return starts;
+        }
         // To the value of each block's first position, or what it is a power of.
         let first_of = |middle: T::Acc, len: f64| middle - T::Acc::of(0.5 * step * (len - 1.0));
         match form {
@@ -218,15 +231,22 @@ impl SoftSort {
                 }
             }
         }
-        for_each_position(&starts, scratch, |k, b, block| {
+        let value = |k: usize, b: usize, block: Range<usize>| {
             let value = levels[b] + T::Acc::of(real(k - block.start) * step);
             let value = match form {
                 Form::Norm(_) if block.len() == 1 => z[k].widen(),
                 Form::Norm(power) => power.of(value),
                 _ => value,
             };
-            y[k] = self.signed(T::narrow(value));
-        });
+            self.signed(T::narrow(value))
+        };
+        if levels.len() * LONG < z.len() {
+            for (b, block) in blocks(&starts).enumerate() {
+                block.clone().for_each(|k| y[k] = value(k, b, block.clone()));
+            }
+        } else {
+            for_each_position(&starts, scratch, |k, b, block| y[k] = value(k, b, block));
+        }
         scratch.wide.give(levels);
         scratch.wide.give(terms);
         starts
