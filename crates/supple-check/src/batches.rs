@@ -261,6 +261,44 @@ pub(crate) fn isolation<T: Float>(case: &Case) -> Outcome {
     Ok(())
 }
 
+/// NaN in gives NaN out: an output that has none does not depend on the entry, nor on how large it is.
+pub(crate) fn nan<T: Float>(case: &Case) -> Outcome {
+    let mut random = Stream::new(28, 0, 0);
+    for sizes in case.operator.test_sizes() {
+        let clean = Problem::<T>::sample(&*case.operator, &sizes, &[], &mut random)?;
+        for (i, free) in case.operator.free().into_iter().enumerate() {
+            if !free || clean.x[i].is_empty() {
+                continue;
+            }
+            let place = random.below(clean.x[i].len());
+            let with = |value: T| {
+                let mut problem = clean.clone();
+                problem.x[i].iter_mut().skip(place).take(1).for_each(|x| *x = value);
+                let (y, faults) = T::calls(&*case.operator).evaluate(problem.inputs()).map_err(text)?;
+                Ok::<_, String>((y, faults.is_empty()))
+            };
+            let (spoilt, _) = with(T::nan())?;
+            let beyond = 1.0 + 2.0 * crate::problem::largest(&clean.x[i..=i]);
+            let own = clean.x[i].iter().nth(place).map_or(0.0, |x| x.to_f64());
+            for value in [own, beyond, -beyond] {
+                let (y, answered) = with(T::of(value))?;
+                for (o, (y, spoilt)) in y.iter().zip(&spoilt).enumerate().filter(|_| answered) {
+                    let mut pairs = spoilt.indexed_iter().zip(y);
+                    let bad = pairs.find(|((_, spoilt), y)| !spoilt.is_nan() && spoilt != y);
+                    if let Some(((at, spoilt), y)) = bad {
+                        let (spoilt, y) = (spoilt.to_f64(), y.to_f64());
+                        return Err(format!(
+                            "sizes {sizes:?}: output {o} at {at:?} is {spoilt:e} where input {i} has NaN at \
+                             {place}, and {y:e} where it has {value:e}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The number of threads cannot be seen.
 pub(crate) fn threads<T: Float>(case: &Case) -> Outcome {
     let mut random = Stream::new(27, 0, 0);

@@ -3,7 +3,8 @@
 //! From an operator's [`Contract`](supple_core::Contract) alone, without a word about the operator itself,
 //! this makes a list of named checks: the adjoint identity, central differences, second derivatives, the
 //! naive definition, the operator's laws, its scaling, the hard limit, precisions, scales, ties, memory
-//! layouts, broadcasting, ragged and empty batches, NaN and infinities, threads, and errors.
+//! layouts, broadcasting, ragged and empty batches, NaN and infinities, noise without a seed, threads, and
+//! errors.
 //! A check that does not apply is not made, so green always means that it ran.
 //!
 //! In a unit test of your own operator:
@@ -120,6 +121,9 @@ pub fn checks(entry: &Entry) -> Vec<Check> {
         let operator = with_seed((entry.cases)().swap_remove(place));
         value_checks(&mut list, &*operator);
         batch_checks(&mut list, &*operator);
+        if entry.gradient.is_derivative() {
+            list.add("f64::one_call", derivatives::one_call);
+        }
         list.add("parameters", parameters::domains);
         list.add("shapes", parameters::shapes);
         all.extend(list.checks);
@@ -151,7 +155,7 @@ pub fn derivative_checks(
             let name = double_check("second_order_refused");
             list.add(name, |case| derivatives::second_order_refused(case, double));
         }
-        if entry.gradient == Gradient::Stochastic && has_oracle(&*operator) {
+        if entry.gradient == Gradient::Stochastic && values::has_oracle(&*operator) {
             list.add(double_check("unbiased"), |case| derivatives::unbiased(case, double));
         }
         if operator.scaling().is_some() {
@@ -169,7 +173,7 @@ pub fn derivative_checks(
 
 fn value_checks(list: &mut List<'_>, operator: &dyn AnyContract) {
     let stochastic = list.entry.gradient == Gradient::Stochastic;
-    if has_oracle(operator) && !stochastic {
+    if values::has_oracle(operator) && !stochastic {
         list.add("f64::oracle", values::oracle);
     }
     for (i, law) in operator.laws().iter().enumerate() {
@@ -197,6 +201,7 @@ fn batch_checks(list: &mut List<'_>, operator: &dyn AnyContract) {
     both!("strides", strides);
     both!("empty", empty);
     both!("isolation", isolation);
+    both!("nan", nan);
     both!("threads", threads);
     let Ok(signature) = operator.signature() else { return };
     if signature.elementwise {
@@ -210,12 +215,6 @@ fn batch_checks(list: &mut List<'_>, operator: &dyn AnyContract) {
     if arguments.all(|a| a.core.len() <= 1) && signature.inputs.iter().any(|a| a.core.len() == 1) {
         both!("axis", axis);
     }
-}
-
-fn has_oracle(operator: &dyn AnyContract) -> bool {
-    let Some(sizes) = operator.test_sizes().into_iter().next() else { return false };
-    let (x, k) = operator.sample(&sizes, &mut supple_core::Stream::new(0, 0, 0));
-    operator.oracle(&sizes, &x, &k).is_some()
 }
 
 /// Runs every check of an entry and panics with all that failed: for unit tests.

@@ -1,4 +1,4 @@
-//! The harness finds what it is there to find: faults planted in two right operators.
+//! The harness finds what it is there to find: faults planted in three right operators.
 
 use supple_check::{checks, failures};
 use supple_core::*;
@@ -16,6 +16,8 @@ choices! {
         Sign = "sign",
         /// Forward and backward agree on a wrong function.
         Function = "function",
+        /// NaN is a block of its own, and the others do not see it.
+        Nan = "nan",
     }
 }
 
@@ -56,6 +58,11 @@ impl Operator for Isotonic {
         ends: &mut Vec<usize>,
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
+        if self.plant != Plant::Nan && at.x[0].iter().any(|x| x.is_nan()) {
+            ends.push(y.len());
+            y.fill(T::nan());
+            return Ok(());
+        }
         let mut blocks: Vec<(T, usize)> = vec![];
         for (i, &x) in at.x[0].iter().enumerate() {
             let mut block = (x / T::of(self.divisor()), 1);
@@ -103,7 +110,7 @@ impl Contract for Isotonic {
     const COST: &'static str = "O(n)";
 
     fn cases() -> Vec<Self> {
-        [Plant::Nothing, Plant::Softness, Plant::Boundary, Plant::Sign, Plant::Function]
+        [Plant::Nothing, Plant::Softness, Plant::Boundary, Plant::Sign, Plant::Function, Plant::Nan]
             .map(|plant| Self { plant, ..Self::default() })
             .into()
     }
@@ -127,6 +134,8 @@ params! {
         softness: f64 = 0.7, Positive;
         /// Whether `lift` fills the saved weights with values that have no tangents.
         stale: bool = false, Any;
+        /// Whether distances are taken from the first entry and not from the largest.
+        first: bool = false, Any;
     }
 }
 
@@ -146,7 +155,8 @@ impl Operator for Weights {
         saved: &mut Vec<T>,
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let top = at.x[0].iter().copied().fold(at.x[0][0], T::max);
+        let others = if self.first { &[] } else { at.x[0] };
+        let top = others.iter().copied().fold(at.x[0][0], T::max);
         p.iter_mut().zip(at.x[0]).for_each(|(p, &x)| *p = ((x - top) / T::of(self.softness)).exp());
         let total = T::sum_wide(p.iter().copied());
         p.iter_mut().for_each(|p| *p /= total);
@@ -190,7 +200,84 @@ impl Contract for Weights {
     const COST: &'static str = "O(n)";
 
     fn cases() -> Vec<Self> {
-        [false, true].map(|stale| Self { stale, ..Self::default() }).into()
+        [(false, false), (true, false), (false, true)]
+            .map(|(stale, first)| Self { stale, first, ..Self::default() })
+            .into()
+    }
+
+    fn laws(&self) -> Vec<Law> {
+        vec![Law::Masks]
+    }
+}
+
+params! {
+    /// Squares times a random number.
+    pub struct Noisy {
+        /// Seed of the number; drawn at each call where there is none.
+        seed: Option<u64> = None, Any;
+        /// Whether `lift` draws again.
+        again: bool = false, Any;
+        /// Whether the definition is given for one number only.
+        small: bool = false, Any;
+    }
+}
+
+fn drawn(seed: u64, item: usize) -> f64 {
+    1.0 + Stream::new(seed, item, 0).uniform()
+}
+
+impl Operator for Noisy {
+    const NAME: &'static str = "noisy";
+    const SIGNATURE: &'static str = "x(n) -> y(n)";
+    type Saved<T: Real> = u64;
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T>,
+        [y]: [&mut [T]; 1],
+        seed: &mut u64,
+        _: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        *seed = self.seed.unwrap_or_else(Stream::fresh_seed);
+        let factor = T::of(drawn(*seed, at.item));
+        y.iter_mut().zip(at.x[0]).for_each(|(y, x)| *y = factor * x.square());
+        Ok(())
+    }
+
+    fn vjp<T: Real>(&self, at: Point<'_, T, u64>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
+        let factor = T::of(2.0 * drawn(*at.saved, at.item));
+        dx.iter_mut().zip(at.x[0]).zip(dy).for_each(|((dx, &x), &dy)| *dx = factor * x * dy);
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>>,
+        values: Point<'_, F, u64>,
+        y: [&mut [Dual<F>]; 1],
+        seed: &mut u64,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let seeded = Self { seed: Some(*values.saved), ..self.clone() };
+        let lifted = if self.again { self } else { &seeded };
+        lifted.forward(at, y, seed, scratch)
+    }
+}
+
+impl Contract for Noisy {
+    const SUMMARY: &'static str = "Squares times a random number";
+    const PAPER: &'static str = "none";
+    const COST: &'static str = "O(n)";
+
+    fn cases() -> Vec<Self> {
+        [(false, false), (true, false), (false, true)]
+            .map(|(again, small)| Self { again, small, seed: None })
+            .into()
+    }
+
+    fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
+        let factor = drawn(self.seed?, at.item);
+        let defined = !self.small || at.x[0].len() == 1;
+        defined.then(|| [at.x[0].iter().map(|x| factor * x * x).collect()])
     }
 }
 
@@ -204,11 +291,13 @@ fn failing(entry: &Entry, case: usize) -> Vec<String> {
 
 const ISOTONIC: Entry = Entry::of::<Isotonic, _, _, _>();
 const WEIGHTS: Entry = Entry::of::<Weights, _, _, _>();
+const NOISY: Entry = Entry::of::<Noisy, _, _, _>();
 
 #[test]
 fn right_operators_pass_everything() {
     assert_eq!(failing(&ISOTONIC, 0), [""; 0]);
     assert_eq!(failing(&WEIGHTS, 0), [""; 0]);
+    assert_eq!(failing(&NOISY, 0), [""; 0]);
 }
 
 #[test]
@@ -228,6 +317,8 @@ fn a_right_operator_is_checked_in_every_way() {
         "f32::strides",
         "f64::empty",
         "f64::isolation",
+        "f64::nan",
+        "f64::one_call",
         "f64::threads",
         "f64::ragged",
         "f64::axis",
@@ -273,4 +364,24 @@ fn finds_a_wrong_function_with_the_right_gradient() {
 fn finds_a_lift_that_leaves_the_saved_state_without_tangents() {
     let failing = failing(&WEIGHTS, 1);
     assert_eq!(failing, ["f64::second_order"]);
+}
+
+#[test]
+fn finds_a_masked_entry_that_is_not_left_out() {
+    assert_eq!(failing(&WEIGHTS, 2), ["f64::masks"]);
+}
+
+#[test]
+fn finds_nan_that_the_other_outputs_do_not_see() {
+    assert_eq!(failing(&ISOTONIC, 5), ["f32::nan", "f64::nan"]);
+}
+
+#[test]
+fn finds_derivatives_of_other_noise() {
+    assert_eq!(failing(&NOISY, 1), ["f64::one_call"]);
+}
+
+#[test]
+fn finds_a_definition_of_next_to_nothing() {
+    assert_eq!(failing(&NOISY, 2), ["f64::oracle"]);
 }

@@ -139,13 +139,23 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
         &self,
         operator: &P,
     ) -> Result<([Vec<T>; O], Vec<(usize, Fault)>), Error> {
-        let soft = self.mode == Mode::Soft;
-        let (y, faults) = self.forward(&|args, y, scratch| match soft {
-            true => operator.forward(args, y, &mut Default::default(), scratch),
-            false => operator.hard(args, y, scratch),
-        });
-        if let Some((_, Fault::NoHardForm)) = faults.first() {
-            return Err(Error::unsupported(P::NAME, "the hard mode", "this operator has no hard form"));
+        if self.mode == Mode::Soft {
+            return Ok(
+                self.forward(&|args, y, scratch| operator.forward(args, y, &mut Default::default(), scratch))
+            );
+        }
+        self.hard(P::NAME, &|args, y, scratch| operator.hard(args, y, scratch))
+    }
+
+    /// Runs a kernel of discrete values over the batch.
+    pub fn hard<const O: usize>(
+        &self,
+        name: &str,
+        kernel: &Forward<'_, T, I, O, K>,
+    ) -> Result<([Vec<T>; O], Vec<(usize, Fault)>), Error> {
+        let (y, faults) = self.forward(kernel);
+        if faults.iter().any(|(_, fault)| *fault == Fault::NoHardForm) {
+            return Err(Error::unsupported(name, "the hard mode", "this operator has no hard form"));
         }
         Ok((y, faults))
     }

@@ -68,7 +68,8 @@ pub trait Operator<const I: usize = 1, const O: usize = 1, const K: usize = 0>: 
     /// tangents.
     ///
     /// The default runs `forward` again. An operator that iterates to a solution and would find the
-    /// repetition dear overrides it; both parts must carry tangents, or second derivatives are wrong.
+    /// repetition dear overrides it, and one that draws noise must: derivatives belong to the noise of the
+    /// values. Both parts must carry tangents, or second derivatives are wrong.
     fn lift<F: Float>(
         &self,
         at: Args<'_, Dual<F>, I, K>,
@@ -88,6 +89,21 @@ pub trait Operator<const I: usize = 1, const O: usize = 1, const K: usize = 0>: 
         _scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         Err(Fault::NoHardForm)
+    }
+
+    /// `hard` beside a relaxation that has been computed: what a straight-through call puts out.
+    ///
+    /// An operator that draws noise without a seed overrides it, so that the discrete function has the noise
+    /// that `forward` saved and the gradient is that of the same sample. An operator made of another one
+    /// forwards it, as it does `lift`.
+    fn hard_at<T: Float>(
+        &self,
+        at: Args<'_, T, I, K>,
+        _saved: &Self::Saved<T>,
+        y: [&mut [T]; O],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        self.hard(at, y, scratch)
     }
 }
 
@@ -130,7 +146,7 @@ pub struct Point<'a, T, S, const I: usize = 1, const O: usize = 1, const K: usiz
 
 impl<'a, T, S, const I: usize, const O: usize, const K: usize> Point<'a, T, S, I, O, K> {
     /// The same with something else saved.
-    pub(crate) fn with<R>(self, saved: &'a R) -> Point<'a, T, R, I, O, K> {
+    pub fn with<R>(self, saved: &'a R) -> Point<'a, T, R, I, O, K> {
         let Self { x, k, sizes, item, y, .. } = self;
         Point { x, k, sizes, item, y, saved }
     }
@@ -277,6 +293,9 @@ pub enum Law {
     ShiftEquivariant,
     /// `f(−x) = g(f(x))` for this `g(value, sizes)` elementwise in the first input and output.
     Reversal(Box<Reversed>),
+    /// −∞ in the first input takes an entry out: all that is put out and its derivatives stay finite, the entry
+    /// gets no gradient, and where the first output has an entry for each of the input, its own is zero.
+    Masks,
     /// A named quantity of inputs and outputs that is zero, such as a marginal less its histogram.
     Vanishes(&'static str, Box<Residual>),
 }
@@ -316,6 +335,7 @@ impl Law {
             Law::ShiftInvariant => "shift_invariant",
             Law::ShiftEquivariant => "shift_equivariant",
             Law::Reversal(_) => "reversal",
+            Law::Masks => "masks",
             Law::Vanishes(name, _) => name,
         }
     }

@@ -49,7 +49,6 @@ where
     pub fn new(operator: B, inputs: Inputs<'_, T, I, K>) -> Result<([ArrayD<T>; O], Self), Error> {
         let op: &P = operator.borrow();
         let prepared = Prepared::new(op, inputs)?;
-        let hard = if prepared.mode == Mode::Soft { None } else { Some(prepared.values(op)?) };
         // Each item writes its own, once, from whatever thread.
         let saved: Vec<OnceLock<P::Saved<T>>> = (0..prepared.plan.items).map(|_| OnceLock::new()).collect();
         let soft = (prepared.mode != Mode::Hard).then(|| {
@@ -60,7 +59,18 @@ where
                 result
             })
         });
-        let saved = saved.into_iter().map(|own| own.into_inner().unwrap_or_default()).collect();
+        let saved: Vec<_> = saved.into_iter().map(|own| own.into_inner().unwrap_or_default()).collect();
+        let hard = match &soft {
+            _ if prepared.mode == Mode::Soft => None,
+            None => Some(prepared.values(op)?),
+            // Beside the relaxation, so that noise is drawn once. What has no relaxation has no answer.
+            Some((_, faults)) => Some(prepared.hard(P::NAME, &|args, y, scratch| {
+                match faults.binary_search_by_key(&args.item, |(item, _)| *item) {
+                    Ok(place) => Err(faults[place].1.clone()),
+                    Err(_) => op.hard_at(args, &saved[args.item], y, scratch),
+                }
+            })?),
+        };
         let (y, frame) = Frame::new(P::NAME, P::GRADIENT, prepared, hard, soft);
         Ok((y, Self { operator, saved, frame }))
     }
@@ -211,13 +221,8 @@ impl<T: Float, const O: usize, const K: usize> Frame<T, O, K> {
         let (y, faults, soft) = match (hard, soft) {
             (None, Some((y, faults))) => (y, faults, None),
             (Some((y, faults)), None) => (y, faults, Some(std::array::from_fn(|_| vec![]))),
-            (Some((mut y, mut faults)), Some((soft, more))) => {
-                more.iter().for_each(|(item, _)| fill_item(&plan, &plan.y, &mut y, *item, T::nan()));
-                faults.extend(more);
-                faults.sort_by_key(|(item, _)| *item);
-                faults.dedup_by_key(|(item, _)| *item);
-                (y, faults, Some(soft))
-            }
+            // The hard values have the faults of the soft ones among their own.
+            (Some((y, faults)), Some((soft, _))) => (y, faults, Some(soft)),
             (None, None) => unreachable!("every mode has values"),
         };
         let k = k.map(CowArray::into_owned);
@@ -297,16 +302,11 @@ struct At<'s, 'x, T, const I: usize, const O: usize, const K: usize> {
 }
 
 /// Buffers for reading a point of a ragged batch.
+#[derive(Default)]
 struct Readers<T, const I: usize, const O: usize, const K: usize> {
     x: Rows<T, I>,
     k: Rows<i64, K>,
     y: Rows<T, O>,
-}
-
-impl<T, const I: usize, const O: usize, const K: usize> Default for Readers<T, I, O, K> {
-    fn default() -> Self {
-        Self { x: Rows::default(), k: Rows::default(), y: Rows::default() }
-    }
 }
 
 impl<'s, 'x, T: Float, const I: usize, const O: usize, const K: usize> At<'s, 'x, T, I, O, K> {

@@ -142,7 +142,7 @@ pub enum Floats<'a> {
 ///
 /// It is apart from [`Real`] and sealed, because an erased pullback of floats hands out work on
 /// duals: were duals allowed at the border, the compiler would have to instantiate without end.
-pub trait Float: Real<Value = Self> + sealed::Sealed {
+pub trait Float: Real<Value = Self, Acc = f64> + sealed::Sealed {
     /// The name of the type, `"f32"` or `"f64"`.
     const NAME: &'static str;
     /// The distance from 1 to the next number.

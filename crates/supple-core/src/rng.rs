@@ -14,12 +14,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of one sample of one item. Items and samples are counted to 2³².
+    /// The stream of one sample of one item, of 2³³ draws. Samples are counted to 2³².
     pub fn new(seed: u64, item: usize, sample: usize) -> Self {
+        let item = item as u64;
         Self {
             key: seed,
-            stream: (item as u64) << 32 | sample as u64 & 0xffff_ffff,
-            position: 0,
+            stream: item << 32 | sample as u64 & 0xffff_ffff,
+            position: item >> 32 << 32,
             spare: None,
         }
     }
@@ -56,7 +57,7 @@ impl Stream {
         ((self.bits() as u128 * n as u128) >> 64) as usize
     }
 
-    /// Standard normal, by the polar form of Box and Muller's method.
+    /// Standard normal, by Box and Muller's method.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
@@ -91,6 +92,14 @@ mod tests {
             philox(0xa4093822299f31d0, [0x243f6a8885a308d3, 0x13198a2e03707344]),
             [0x0a5e742c2997341c, 0xb0f883d38000de5d]
         );
+    }
+
+    #[test]
+    fn items_beyond_32_bits_have_streams_of_their_own() {
+        let first = |item: u64| Stream::new(3, item as usize, 1).bits();
+        let items: Vec<u64> = (0..4).flat_map(|low| (0..4u64).map(move |high| high << 32 | low)).collect();
+        let firsts: std::collections::BTreeSet<u64> = items.iter().map(|&item| first(item)).collect();
+        assert_eq!(firsts.len(), if usize::BITS < 64 { 4 } else { items.len() });
     }
 
     #[test]

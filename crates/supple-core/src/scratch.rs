@@ -15,6 +15,20 @@ pub struct Scratch<T: Real> {
     pub indices: Pool<u32>,
     /// Sort keys.
     pub keys: Pool<u64>,
+    accumulator: Option<Box<Scratch<T::Acc>>>,
+}
+
+impl<T: Real> Scratch<T> {
+    /// Buffers for a kernel that is called in the accumulator's precision.
+    pub fn accumulator(&mut self) -> &mut Scratch<T::Acc> {
+        self.accumulator.get_or_insert_default()
+    }
+
+    fn bytes(&self) -> usize {
+        let Self { reals, wide, indices, keys, accumulator } = self;
+        let own = reals.bytes() + wide.bytes() + indices.bytes() + keys.bytes();
+        own + accumulator.as_ref().map_or(0, |inner| inner.bytes())
+    }
 }
 
 impl<T: Real> Default for Scratch<T> {
@@ -24,6 +38,7 @@ impl<T: Real> Default for Scratch<T> {
             wide: Pool::default(),
             indices: Pool::default(),
             keys: Pool::default(),
+            accumulator: None,
         }
     }
 }
@@ -56,8 +71,7 @@ impl<T: Float> DerefMut for Kept<T> {
 
 impl<T: Float> Drop for Kept<T> {
     fn drop(&mut self) {
-        let Scratch { reals, wide, indices, keys } = &self.0;
-        if reals.bytes() + wide.bytes() + indices.bytes() + keys.bytes() <= KEPT_BYTES {
+        if self.0.bytes() <= KEPT_BYTES {
             T::kept_scratch().set(std::mem::take(&mut self.0));
         }
     }

@@ -1,7 +1,8 @@
 //! One array, many groups.
 
+use crate::dual::Dual;
 use crate::error::{Error, Fault};
-use crate::operator::{Args, Contract, Gradient, Operator, Point, Sample};
+use crate::operator::{Args, Contract, Gradient, Operator, Point, Sample, Scaling};
 use crate::params::{Field, Params, Value};
 use crate::real::{Float, Real};
 use crate::rng::Stream;
@@ -17,6 +18,8 @@ use crate::signature::Signature;
 ///
 /// * Gradient, hard form, infinities and NaN: those of the operator, for each segment apart. A segment without
 ///   an answer makes it so for the item.
+/// * Noise: each segment has its own, which depends on how many segments have smaller numbers. That of the
+///   first is what the operator alone would draw.
 /// * Cost: that of the operator for each segment, and a sort of the segment numbers, which costs nothing
 ///   where they ascend already.
 /// * Errors: an operator of another signature.
@@ -60,6 +63,12 @@ pub struct Segments<S> {
     saved: Vec<S>,
 }
 
+/// One segment: its place among the others and those of its elements.
+struct Segment<'a> {
+    number: usize,
+    positions: &'a [u32],
+}
+
 impl<S> Default for Segments<S> {
     fn default() -> Self {
         Self { order: vec![], ends: vec![], saved: vec![] }
@@ -86,6 +95,12 @@ impl<S> Segments<S> {
     }
 }
 
+/// The number by which the noise of a segment is drawn: that of the item in the lower half of the bits, that of
+/// the segment in the upper one.
+fn stream_number(item: usize, segment: usize) -> usize {
+    item.wrapping_add(segment.wrapping_shl(usize::BITS / 2))
+}
+
 /// The values at some positions, in a buffer to be given back.
 fn gather<T: Real>(values: &[T], positions: &[u32], scratch: &mut Scratch<T>) -> Vec<T> {
     let mut buffer = scratch.reals.empty();
@@ -107,14 +122,15 @@ impl<P: Operator> Segmented<P> {
         y: &mut [T],
         segments: &Segments<impl Sized>,
         scratch: &mut Scratch<T>,
-        mut kernel: impl FnMut(Args<'_, T>, &mut [T], &mut Scratch<T>) -> Result<(), Fault>,
+        mut kernel: impl FnMut(Segment<'_>, Args<'_, T>, &mut [T], &mut Scratch<T>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        for positions in segments.groups() {
-            let sizes = [positions.len()];
+        for (number, positions) in segments.groups().enumerate() {
+            let (sizes, item) = ([positions.len()], stream_number(at.item, number));
             self.0.validate(&sizes).map_err(|error| Fault::Oracle(error.to_string()))?;
             let x = gather(at.x[0], positions, scratch);
             let mut part = scratch.reals.zeros(x.len());
-            kernel(Args { x: [&x], k: [], sizes: &sizes, item: at.item }, &mut part, scratch)?;
+            let args = Args { x: [&x], k: [], sizes: &sizes, item };
+            kernel(Segment { number, positions }, args, &mut part, scratch)?;
             scatter(part, positions, y, scratch);
             scratch.reals.give(x);
         }
@@ -147,6 +163,10 @@ impl<P: Operator> Operator<1, 1, 1> for Segmented<P> {
         self.0.work(sizes)
     }
 
+    fn scaling(&self) -> Option<Scaling> {
+        self.0.scaling()
+    }
+
     fn forward<T: Real>(
         &self,
         at: Args<'_, T, 1, 1>,
@@ -156,7 +176,7 @@ impl<P: Operator> Operator<1, 1, 1> for Segmented<P> {
     ) -> Result<(), Fault> {
         let segments = Segments::<()>::of(at.k[0]);
         let mut each = Vec::with_capacity(segments.ends.len());
-        let result = self.each(at, y, &segments, scratch, |args, part, scratch| {
+        let result = self.each(at, y, &segments, scratch, |_, args, part, scratch| {
             let mut own = P::Saved::<T>::default();
             let result = self.0.forward(args, [part], &mut own, scratch);
             each.push(own);
@@ -174,11 +194,11 @@ impl<P: Operator> Operator<1, 1, 1> for Segmented<P> {
         [dx]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) {
-        for (positions, saved) in at.saved.groups().zip(&at.saved.saved) {
+        for (number, (positions, saved)) in at.saved.groups().zip(&at.saved.saved).enumerate() {
             let [x, y, dy] = [at.x[0], at.y[0], dy].map(|values| gather(values, positions, scratch));
             let mut part = scratch.reals.zeros(x.len());
-            let sizes = [positions.len()];
-            let point = Point { x: [&x], k: [], sizes: &sizes, item: at.item, y: [&y], saved };
+            let (sizes, item) = ([positions.len()], stream_number(at.item, number));
+            let point = Point { x: [&x], k: [], sizes: &sizes, item, y: [&y], saved };
             self.0.vjp(point, [&dy], [&mut part], scratch);
             scatter(part, positions, dx, scratch);
             for buffer in [x, y, dy] {
@@ -194,7 +214,42 @@ impl<P: Operator> Operator<1, 1, 1> for Segmented<P> {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let segments = Segments::<()>::of(at.k[0]);
-        self.each(at, y, &segments, scratch, |args, part, scratch| self.0.hard(args, [part], scratch))
+        self.each(at, y, &segments, scratch, |_, args, part, scratch| self.0.hard(args, [part], scratch))
+    }
+
+    fn hard_at<T: Float>(
+        &self,
+        at: Args<'_, T, 1, 1>,
+        saved: &Self::Saved<T>,
+        [y]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        self.each(at, y, saved, scratch, |segment, args, part, scratch| {
+            self.0.hard_at(args, &saved.saved[segment.number], [part], scratch)
+        })
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>, 1, 1>,
+        values: Point<'_, F, Self::Saved<F>, 1, 1, 1>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let Segments { order, ends, saved: found } = values.saved;
+        (saved.order, saved.ends) = (order.clone(), ends.clone());
+        let mut plain = Scratch::default();
+        self.each(at, y, values.saved, scratch, |Segment { number, positions }, args, part, scratch| {
+            let [x, y] = [values.x[0], values.y[0]].map(|values| gather(values, positions, &mut plain));
+            let Args { k, sizes, item, .. } = args;
+            let point = Point { x: [&x], k, sizes, item, y: [&y], saved: &found[number] };
+            let mut own = P::Saved::<Dual<F>>::default();
+            let result = self.0.lift(args, point, [part], &mut own, scratch);
+            saved.saved.push(own);
+            [x, y].into_iter().for_each(|buffer| plain.reals.give(buffer));
+            result
+        })
     }
 }
 
@@ -228,9 +283,10 @@ impl<P: Contract> Contract<1, 1, 1> for Segmented<P> {
 
     fn oracle(&self, at: Args<'_, f64, 1, 1>) -> Option<[Vec<f64>; 1]> {
         let mut y = vec![0.0; at.x[0].len()];
-        for positions in Segments::<()>::of(at.k[0]).groups() {
+        for (number, positions) in Segments::<()>::of(at.k[0]).groups().enumerate() {
             let x: Vec<f64> = positions.iter().map(|&i| at.x[0][i as usize]).collect();
-            let [part] = self.0.oracle(Args { x: [&x], k: [], sizes: &[x.len()], item: at.item })?;
+            let item = stream_number(at.item, number);
+            let [part] = self.0.oracle(Args { x: [&x], k: [], sizes: &[x.len()], item })?;
             positions.iter().zip(part).for_each(|(&i, value)| y[i as usize] = value);
         }
         Some([y])

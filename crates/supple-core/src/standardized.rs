@@ -1,5 +1,6 @@
 //! A softness that means the same at any scale of the data.
 
+use crate::dual::Dual;
 use crate::error::{Error, Fault};
 use crate::operator::{Args, Contract, Gradient, Operator, Point, Sample, Scaling};
 use crate::params::{Field, Params, Value};
@@ -16,11 +17,16 @@ use crate::scratch::Scratch;
 ///
 /// where σ is, for each item, the standard deviation (divided by n, not n − 1) of the first input that
 /// scales, to the power 1/p. So $g(c^p x) = c^q g(x)$: one softness does for data of any scale. The hard
-/// function is the operator's own.
+/// function is the operator's own, with noise of its own where it has any.
 ///
-/// * Gradient: exact, the change of σ included. What is infinite does not count for σ and does not move it.
-/// * Where all values are equal, or there is one only, σ is one and stays so.
-/// * Cost: a few passes over the inputs more.
+/// * Gradient: exact, the change of σ included, and in proportion to 1/σ: it is large where values differ by
+///   little more than round-off. What is infinite does not count for σ and does not move it.
+/// * NaN makes σ NaN, and with it whatever scales.
+/// * Where all values are equal, or there is one only, σ is one and stays so; and where the largest distance
+///   or the inverse of σ is beyond the largest number.
+/// * Precision: σ and the operator are computed in double precision, so that `f32` data lose nothing by their
+///   offset or their scale. `f64` data that lie 10ᵐ standard deviations from zero lose up to m digits.
+/// * Cost: that of the operator in double precision, and a few passes over the inputs more.
 /// * Errors: an operator that does not scale.
 ///
 /// ```
@@ -56,16 +62,48 @@ use crate::scratch::Scratch;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Standardized<P>(pub P);
 
-/// What one item is divided by.
-struct Scale<T> {
+/// What one item is divided by, in the accumulator's precision.
+struct Scale<A> {
     /// Standard deviation to the power 1/p.
-    sigma: T,
-    /// Which input it is taken of.
+    sigma: A,
+    /// Which input it is taken of, and p.
     input: usize,
-    /// The mean of that input.
-    mean: T,
-    /// `∂σ/∂x = slope · (x − mean)`.
-    slope: T,
+    power: A,
+    /// What is there to find its gradient, unless σ is one and stays so.
+    spread: Option<Spread<A>>,
+}
+
+/// The first number of a row, how far the mean is from it, the standard deviation, and how many numbers.
+struct Spread<A> {
+    origin: A,
+    mean: A,
+    deviation: A,
+    count: A,
+}
+
+impl<A: Real<Acc = A>> Spread<A> {
+    /// Of what is finite in a row; `None` where all of it is equal. Distances are taken from the first number:
+    /// between numbers near each other they are exact, and a mean of equal ones would be off by round-off.
+    fn of<T: Real<Acc = A>>(values: &[T]) -> Option<Self> {
+        let finite = || values.iter().filter(|x| x.is_finite()).map(|x| x.widen());
+        let origin = finite().next()?;
+        let count = A::of(finite().count() as f64);
+        let mean = finite().map(|x| x - origin).sum::<A>() / count;
+        // In units of the largest deviation, whose square may not be a number.
+        let reach = finite().map(|x| (x - origin - mean).abs().as_f64()).fold(0.0, f64::max);
+        if !(reach > 0.0 && reach.is_finite()) {
+            return None;
+        }
+        let unit = A::of(reach);
+        let squares = finite().map(|x| ((x - origin - mean) / unit).square()).sum::<A>();
+        let deviation = unit * (squares / count).sqrt();
+        (1.0 / deviation.as_f64()).is_finite().then_some(Self { origin, mean, deviation, count })
+    }
+
+    /// How many standard deviations `x` is above the mean.
+    fn score(&self, x: A) -> A {
+        (x - self.origin - self.mean) / self.deviation
+    }
 }
 
 impl<P> Standardized<P> {
@@ -76,44 +114,39 @@ impl<P> Standardized<P> {
         self.0.scaling().expect("`validate` has refused what does not scale")
     }
 
-    fn scale<T: Real, const I: usize, const O: usize, const K: usize>(&self, x: [&[T]; I]) -> Scale<T>
+    fn scale<T: Real, const I: usize, const O: usize, const K: usize>(&self, x: [&[T]; I]) -> Scale<T::Acc>
     where
         P: Operator<I, O, K>,
     {
         let powers = self.exponents().inputs;
-        let input = powers.iter().position(|&p| p != 0).unwrap_or(0);
-        let constant = Scale { sigma: T::one(), input, mean: T::zero(), slope: T::zero() };
-        let Some((&values, &power)) = x.get(input).zip(powers.get(input)) else { return constant };
-        let finite = || values.iter().filter(|x| x.is_finite()).map(|x| x.widen());
-        let count = T::Acc::of(finite().count() as f64);
-        let mean = finite().sum::<T::Acc>() / count;
-        // In units of the largest deviation, whose square may not be a number.
-        let reach = finite().map(|x| (x - mean).abs().as_f64()).fold(0.0, f64::max);
-        let usual = reach > 0.0 && reach.is_finite() && (1.0 / reach).is_finite();
-        if !usual {
-            return constant;
-        }
-        let unit = T::Acc::of(reach);
-        let deviation =
-            unit * (finite().map(|x| ((x - mean) / unit).square()).sum::<T::Acc>() / count).sqrt();
-        let sigma = match power {
-            1 => deviation,
-            p => (deviation.ln() / T::Acc::of(p.into())).exp(),
+        let input = powers.iter().position(|&power| power != 0).unwrap_or(0);
+        let power = T::Acc::of(powers.get(input).copied().unwrap_or(1).into());
+        let unknown = x.get(input).is_some_and(|values| values.iter().any(|x| x.is_nan()));
+        let spread = x.get(input).filter(|_| !unknown).and_then(|values| Spread::of(values));
+        let sigma = match &spread {
+            None => {
+                if unknown {
+                    T::Acc::nan()
+                } else {
+                    T::Acc::one()
+                }
+            }
+            Some(spread) if power == T::Acc::one() => spread.deviation,
+            Some(spread) => (spread.deviation.ln() / power).exp(),
         };
-        // dσ = σ / (p · deviation) · d deviation, and d deviation = (x − mean) / (n · deviation) dx.
-        let slope = sigma / (T::Acc::of(power.into()) * deviation * deviation * count);
-        Scale { sigma: T::narrow(sigma), input, mean: T::narrow(mean), slope: T::narrow(slope) }
+        Scale { sigma, input, power, spread }
     }
+}
 
-    /// `values · σ^power`, in a buffer to be given back.
-    fn scaled<T: Real>(&self, values: &[T], sigma: T, power: i8, scratch: &mut Scratch<T>) -> Vec<T> {
-        let mut scaled = scratch.reals.copy(values);
-        if power != 0 {
-            let factor = raised(sigma, power);
-            scaled.iter_mut().for_each(|x| *x *= factor);
-        }
-        scaled
+/// `values · σ^power` in the accumulator's precision, in a buffer to be given back.
+fn scaled<T: Real>(values: &[T], sigma: T::Acc, power: i8, scratch: &mut Scratch<T::Acc>) -> Vec<T::Acc> {
+    let mut scaled = scratch.reals.empty();
+    let factor = raised(sigma, power);
+    scaled.extend(values.iter().map(|x| x.widen()));
+    if power != 0 {
+        scaled.iter_mut().for_each(|x| *x *= factor);
     }
+    scaled
 }
 
 /// `σ^power`.
@@ -129,7 +162,7 @@ where
     const NAME: &'static str = P::NAME;
     const SIGNATURE: &'static str = P::SIGNATURE;
     const GRADIENT: Gradient = P::GRADIENT;
-    type Saved<T: Real> = P::Saved<T>;
+    type Saved<T: Real> = P::Saved<T::Acc>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.0.validate(sizes)?;
@@ -154,61 +187,67 @@ where
         saved: &mut Self::Saved<T>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let scaling = self.exponents();
-        let Scale { sigma, .. } = self.scale(at.x);
-        let z = each(|i| self.scaled(at.x[i], sigma, -scaling.inputs[i], scratch));
-        let inner = Args { x: z.each_ref().map(|z| &z[..]), k: at.k, sizes: at.sizes, item: at.item };
-        let mut y = y;
-        let result = self.0.forward(inner, y.each_mut().map(|y| &mut **y), saved, scratch);
-        for (y, &power) in y.iter_mut().zip(&scaling.outputs).filter(|(_, power)| **power != 0) {
-            let factor = raised(sigma, power);
-            y.iter_mut().for_each(|y| *y *= factor);
-        }
-        z.into_iter().for_each(|z| scratch.reals.give(z));
-        result
+        self.run(at, y, scratch, |inner, y, scratch| self.0.forward(inner, y, saved, scratch))
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>, I, K>,
+        values: Point<'_, F, Self::Saved<F>, I, O, K>,
+        y: [&mut [Dual<F>]; O],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let Scaling { inputs, outputs, .. } = self.exponents();
+        let Scale { sigma, .. } = self.scale(values.x);
+        let mut plain = Scratch::default();
+        let z = each(|i| scaled(values.x[i], sigma, -inputs[i], &mut plain));
+        let inner_y = each(|o| scaled(values.y[o], sigma, -outputs[o], &mut plain));
+        let Point { k, sizes, item, saved: found, .. } = values;
+        let values = Point { x: slices(&z), k, sizes, item, y: slices(&inner_y), saved: found };
+        self.run(at, y, scratch, |inner, y, scratch| self.0.lift(inner, values, y, saved, scratch))
     }
 
     fn vjp<T: Real>(
         &self,
         at: Point<'_, T, Self::Saved<T>, I, O, K>,
         dy: [&[T]; O],
-        mut dx: [&mut [T]; I],
+        dx: [&mut [T]; I],
         scratch: &mut Scratch<T>,
     ) {
-        let scaling = self.exponents();
-        let Scale { sigma, input, mean, slope } = self.scale(at.x);
-        let z = each(|i| self.scaled(at.x[i], sigma, -scaling.inputs[i], scratch));
-        let inner_y = each(|o| self.scaled(at.y[o], sigma, -scaling.outputs[o], scratch));
-        let inner_dy = each(|o| self.scaled(dy[o], sigma, scaling.outputs[o], scratch));
-        let point = Point {
-            x: z.each_ref().map(|z| &z[..]),
-            k: at.k,
-            sizes: at.sizes,
-            item: at.item,
-            y: inner_y.each_ref().map(|y| &y[..]),
-            saved: at.saved,
-        };
-        let cotangents = inner_dy.each_ref().map(|dy| &dy[..]);
-        self.0.vjp(point, cotangents, dx.each_mut().map(|dx| &mut **dx), scratch);
-        // σ² times the derivative to ln σ: Euler's identity, for this very item.
-        let inner = |a: &[T], b: &[T]| a.iter().zip(b).map(|(&a, &b)| finite_product(a, b)).sum::<T::Acc>();
+        let Scaling { inputs, outputs, .. } = self.exponents();
+        let Scale { sigma, input, power, spread } = self.scale(at.x);
+        let scratch = scratch.accumulator();
+        let z = each(|i| scaled(at.x[i], sigma, -inputs[i], scratch));
+        let inner_y = each(|o| scaled(at.y[o], sigma, -outputs[o], scratch));
+        let inner_dy = each(|o| scaled(dy[o], sigma, outputs[o], scratch));
+        let mut inner_dx = each(|i| scratch.reals.zeros(at.x[i].len()));
+        let Point { k, sizes, item, saved, .. } = at;
+        let point = Point { x: slices(&z), k, sizes, item, y: slices(&inner_y), saved };
+        self.0.vjp(point, slices(&inner_dy), inner_dx.each_mut().map(|dx| &mut dx[..]), scratch);
+        // The derivative to ln σ: Euler's identity, for this very item.
         let mut change = T::Acc::zero();
-        for (o, &power) in scaling.outputs.iter().enumerate().filter(|(_, power)| **power != 0) {
-            change += T::Acc::of(power.into()) * inner(&inner_dy[o], &inner_y[o]);
+        for (o, &power) in outputs.iter().enumerate().filter(|(_, power)| **power != 0) {
+            change += T::Acc::of(power.into()) * finite_inner(&inner_dy[o], &inner_y[o]);
         }
-        for (i, &power) in scaling.inputs.iter().enumerate().filter(|(_, power)| **power != 0) {
-            change -= T::Acc::of(power.into()) * inner(dx[i], &z[i]);
+        for (i, &power) in inputs.iter().enumerate().filter(|(_, power)| **power != 0) {
+            change -= T::Acc::of(power.into()) * finite_inner(&inner_dx[i], &z[i]);
         }
-        for (dx, &power) in dx.iter_mut().zip(&scaling.inputs).filter(|(_, power)| **power != 0) {
+        for (inner_dx, &power) in inner_dx.iter_mut().zip(&inputs).filter(|(_, power)| **power != 0) {
             let factor = raised(sigma, -power);
-            dx.iter_mut().for_each(|dx| *dx *= factor);
+            inner_dx.iter_mut().for_each(|dx| *dx *= factor);
         }
-        let rate = T::narrow(change / sigma.widen()) * slope;
-        if let Some(dx) = dx.get_mut(input) {
+        if let (Some(spread), Some(dx)) = (spread, inner_dx.get_mut(input)) {
+            // d ln σ = d ln(deviation) / p, and d deviation = score · dx / n.
+            let rate = change / (power * spread.count * spread.deviation);
             let moved = dx.iter_mut().zip(at.x[input]).filter(|(_, x)| x.is_finite());
-            moved.for_each(|(dx, &x)| *dx += rate * (x - mean));
+            moved.for_each(|(dx, x)| *dx += rate * spread.score(x.widen()));
         }
-        z.into_iter().chain(inner_y).chain(inner_dy).for_each(|buffer| scratch.reals.give(buffer));
+        for (dx, inner) in dx.into_iter().zip(&inner_dx) {
+            dx.iter_mut().zip(inner).for_each(|(dx, &inner)| *dx = T::narrow(inner));
+        }
+        let buffers = z.into_iter().chain(inner_y).chain(inner_dy).chain(inner_dx);
+        buffers.for_each(|buffer| scratch.reals.give(buffer));
     }
 
     fn hard<T: Float>(
@@ -218,6 +257,35 @@ where
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         self.0.hard(at, y, scratch)
+    }
+}
+
+impl<P> Standardized<P> {
+    /// Runs `kernel` on the scaled data and scales what it puts out.
+    fn run<T: Real, const I: usize, const O: usize, const K: usize>(
+        &self,
+        at: Args<'_, T, I, K>,
+        y: [&mut [T]; O],
+        scratch: &mut Scratch<T>,
+        kernel: impl FnOnce(Args<'_, T::Acc, I, K>, [&mut [T::Acc]; O], &mut Scratch<T::Acc>) -> Result<(), Fault>,
+    ) -> Result<(), Fault>
+    where
+        P: Operator<I, O, K>,
+    {
+        let Scaling { inputs, outputs, .. } = self.exponents();
+        let Scale { sigma, .. } = self.scale(at.x);
+        let scratch = scratch.accumulator();
+        let z = each(|i| scaled(at.x[i], sigma, -inputs[i], scratch));
+        let mut inner_y = each(|o| scratch.reals.zeros(y[o].len()));
+        let Args { k, sizes, item, .. } = at;
+        let inner = Args { x: slices(&z), k, sizes, item };
+        let result = kernel(inner, inner_y.each_mut().map(|y| &mut y[..]), scratch);
+        for ((y, inner), power) in y.into_iter().zip(&inner_y).zip(outputs) {
+            let factor = raised(sigma, power);
+            y.iter_mut().zip(inner).for_each(|(y, &inner)| *y = T::narrow(inner * factor));
+        }
+        z.into_iter().chain(inner_y).for_each(|buffer| scratch.reals.give(buffer));
+        result
     }
 }
 
@@ -231,7 +299,7 @@ impl<P: Params> Params for Standardized<P> {
     }
 }
 
-/// What the operator promises at the scaled data.
+/// What the operator promises at the scaled data, with the parameters at which it scales.
 impl<P, const I: usize, const O: usize, const K: usize> Contract<I, O, K> for Standardized<P>
 where
     P: Contract<I, O, K>,
@@ -242,7 +310,7 @@ where
     const ARGUMENTS: &'static [&'static str] = P::ARGUMENTS;
 
     fn cases() -> Vec<Self> {
-        P::cases().into_iter().map(Self).collect()
+        P::cases().into_iter().filter(|operator| operator.scaling().is_some()).map(Self).collect()
     }
 
     fn test_sizes(&self) -> Vec<Vec<usize>> {
@@ -262,7 +330,7 @@ where
     }
 
     fn oracle(&self, at: Args<'_, f64, I, K>) -> Option<[Vec<f64>; O]> {
-        let Scaling { inputs, outputs, .. } = self.exponents();
+        let Scaling { inputs, outputs, .. } = self.0.scaling()?;
         let input = inputs.iter().position(|&power| power != 0)?;
         let x = at.x[input];
         let mean = x.iter().sum::<f64>() / x.len() as f64;
@@ -287,7 +355,11 @@ fn each<T, const N: usize>(mut make: impl FnMut(usize) -> Vec<T>) -> [Vec<T>; N]
     std::array::from_fn(&mut make)
 }
 
-/// `a · b`, or zero where the value does not move with the scale: infinities stay what they are.
-fn finite_product<T: Real>(a: T, b: T) -> T::Acc {
-    if b.is_finite() { a.widen() * b.widen() } else { T::Acc::zero() }
+fn slices<T, const N: usize>(buffers: &[Vec<T>; N]) -> [&[T]; N] {
+    buffers.each_ref().map(|buffer| &buffer[..])
+}
+
+/// `⟨a, b⟩` without what does not move with the scale: infinities stay what they are.
+fn finite_inner<A: Real>(a: &[A], b: &[A]) -> A {
+    a.iter().zip(b).filter(|(_, b)| b.is_finite()).map(|(&a, &b)| a * b).sum()
 }

@@ -4,7 +4,10 @@
 ///
 /// After the parameters come the methods, each with its name, the type of the operator and how to make one from
 /// the front operator. Everything else is the same for all: the front operator saves what the method saves, and
-/// its scaling and its hard form are the method's.
+/// its scaling is the method's.
+///
+/// Last comes the operator that has the hard form of all methods, to the last digit and whatever is tied; where
+/// none is named, each method has its own.
 macro_rules! front {
     (
         $(#[$front_meta:meta])*
@@ -15,6 +18,7 @@ macro_rules! front {
         pub enum $Method:ident {
             $($(#[doc = $doc:literal])* $Variant:ident = $text:literal, $Operator:ty: |$front:ident| $make:expr;)*
         }
+        $(hard $Hard:ty: |$same:ident| $discrete:expr;)?
     ) => {
         supple_core::choices! {
             $(#[$method_meta])*
@@ -103,31 +107,90 @@ macro_rules! front {
                 dx: [&mut [T]; $inputs],
                 scratch: &mut supple_core::Scratch<T>,
             ) {
-                let supple_core::Point { x, k, sizes, item, y, saved } = at;
-                match saved {
+                match at.saved {
                     Saved::Nothing => {}
                     $(Saved::$Variant(saved) => {
                         let $front = self;
                         let operator: $Operator = $make;
-                        let own = supple_core::Point { x, k, sizes, item, y, saved };
-                        supple_core::Operator::<$inputs>::vjp(&operator, own, dy, dx, scratch);
+                        supple_core::Operator::<$inputs>::vjp(&operator, at.with(saved), dy, dx, scratch);
                     })*
                 }
             }
 
-            fn hard<T: supple_core::Float>(
+            fn lift<F: supple_core::Float>(
                 &self,
-                at: supple_core::Args<'_, T, $inputs>,
-                y: [&mut [T]; 1],
-                scratch: &mut supple_core::Scratch<T>,
+                at: supple_core::Args<'_, supple_core::Dual<F>, $inputs>,
+                values: supple_core::Point<'_, F, Saved<F>, $inputs>,
+                y: [&mut [supple_core::Dual<F>]; 1],
+                saved: &mut Saved<supple_core::Dual<F>>,
+                scratch: &mut supple_core::Scratch<supple_core::Dual<F>>,
             ) -> Result<(), supple_core::Fault> {
-                match self.method {
-                    $($Method::$Variant => {
+                match values.saved {
+                    Saved::Nothing => supple_core::Operator::<$inputs>::forward(self, at, y, saved, scratch),
+                    $(Saved::$Variant(found) => {
                         let $front = self;
                         let operator: $Operator = $make;
-                        supple_core::Operator::<$inputs>::hard(&operator, at, y, scratch)
+                        let (values, mut own) = (values.with(found), Default::default());
+                        let result = supple_core::Operator::<$inputs>::lift(
+                            &operator, at, values, y, &mut own, scratch,
+                        );
+                        *saved = Saved::$Variant(own);
+                        result
                     })*
                 }
+            }
+
+            front! {
+                @hard $inputs, $Method [$($Hard: |$same| $discrete)?]
+                $($Variant, $Operator: |$front| $make;)*
+            }
+        }
+    };
+    (@hard $inputs:literal, $Method:ident [$Hard:ty: |$front:ident| $make:expr] $($methods:tt)*) => {
+        fn hard<T: supple_core::Float>(
+            &self,
+            at: supple_core::Args<'_, T, $inputs>,
+            y: [&mut [T]; 1],
+            scratch: &mut supple_core::Scratch<T>,
+        ) -> Result<(), supple_core::Fault> {
+            let $front = self;
+            let operator: $Hard = $make;
+            supple_core::Operator::<$inputs>::hard(&operator, at, y, scratch)
+        }
+    };
+    (
+        @hard $inputs:literal, $Method:ident []
+        $($Variant:ident, $Operator:ty: |$front:ident| $make:expr;)*
+    ) => {
+        fn hard<T: supple_core::Float>(
+            &self,
+            at: supple_core::Args<'_, T, $inputs>,
+            y: [&mut [T]; 1],
+            scratch: &mut supple_core::Scratch<T>,
+        ) -> Result<(), supple_core::Fault> {
+            match self.method {
+                $($Method::$Variant => {
+                    let $front = self;
+                    let operator: $Operator = $make;
+                    supple_core::Operator::<$inputs>::hard(&operator, at, y, scratch)
+                })*
+            }
+        }
+
+        fn hard_at<T: supple_core::Float>(
+            &self,
+            at: supple_core::Args<'_, T, $inputs>,
+            saved: &Saved<T>,
+            y: [&mut [T]; 1],
+            scratch: &mut supple_core::Scratch<T>,
+        ) -> Result<(), supple_core::Fault> {
+            match saved {
+                Saved::Nothing => supple_core::Operator::<$inputs>::hard(self, at, y, scratch),
+                $(Saved::$Variant(saved) => {
+                    let $front = self;
+                    let operator: $Operator = $make;
+                    supple_core::Operator::<$inputs>::hard_at(&operator, at, saved, y, scratch)
+                })*
             }
         }
     };
@@ -175,6 +238,17 @@ macro_rules! alias {
                 self.inner().vjp(at, dy, dx, scratch);
             }
 
+            fn lift<F: supple_core::Float>(
+                &self,
+                at: supple_core::Args<'_, supple_core::Dual<F>>,
+                values: supple_core::Point<'_, F, Self::Saved<F>>,
+                y: [&mut [supple_core::Dual<F>]; 1],
+                saved: &mut Self::Saved<supple_core::Dual<F>>,
+                scratch: &mut supple_core::Scratch<supple_core::Dual<F>>,
+            ) -> Result<(), supple_core::Fault> {
+                self.inner().lift(at, values, y, saved, scratch)
+            }
+
             fn hard<T: supple_core::Float>(
                 &self,
                 at: supple_core::Args<'_, T>,
@@ -182,6 +256,16 @@ macro_rules! alias {
                 scratch: &mut supple_core::Scratch<T>,
             ) -> Result<(), supple_core::Fault> {
                 self.inner().hard(at, y, scratch)
+            }
+
+            fn hard_at<T: supple_core::Float>(
+                &self,
+                at: supple_core::Args<'_, T>,
+                saved: &Self::Saved<T>,
+                y: [&mut [T]; 1],
+                scratch: &mut supple_core::Scratch<T>,
+            ) -> Result<(), supple_core::Fault> {
+                self.inner().hard_at(at, saved, y, scratch)
             }
         }
 
