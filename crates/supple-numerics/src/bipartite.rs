@@ -1,7 +1,7 @@
 //! Linear systems in the Hessian of the duals of transport.
 //!
 //! For a matrix $P \ge 0$ with row and column sums $r, c$ it is
-//! $H = \begin{pmatrix} \mathrm{diag}(r) & P \\ P^\top & \mathrm{diag}(c) \end{pmatrix}$: up to the sign of
+//! $H = \begin{pmatrix} \mathrm{diag}(r) & P \cr P^\top & \mathrm{diag}(c) \end{pmatrix}$: up to the sign of
 //! the second half, the Laplacian of a graph that joins row $i$ to column $j$ with weight $P_{ij}$. Where
 //! transport is smoothed by entropy, $P$ is the plan; by squares, it is 1 where the plan has mass.
 //!

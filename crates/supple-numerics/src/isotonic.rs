@@ -11,9 +11,10 @@
 mod entropic;
 mod power;
 
-pub use entropic::{entropic_line, entropic_ranks, line_sum};
+pub use entropic::{Line, entropic_line, entropic_ranks, exponentials};
 pub use power::{Power, power_line, power_ranks};
 
+use std::ops::Range;
 use supple_core::{Real, Scratch};
 
 /// The solution's blocks of equal value.
@@ -31,6 +32,46 @@ impl<A: Copy + Default> Partition<A> {
         scratch.indices.give(self.starts);
         scratch.wide.give(self.sums);
     }
+}
+
+/// The blocks of a partition with these `starts`.
+pub fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
+    starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
+}
+
+/// For every position, the number of its block, of a partition with these `starts`. A step from block to block
+/// is an addition and no branch: where blocks are short, it could not be predicted.
+pub fn numbers<T: Real>(starts: &[u32], scratch: &mut Scratch<T>) -> Vec<u32> {
+    let n = starts.last().map_or(0, |&n| n as usize);
+    let mut numbers = scratch.indices.zeros(n + 1);
+    starts.iter().skip(1).for_each(|&start| numbers[start as usize] = 1);
+    let mut block = 0;
+    for number in &mut numbers {
+        block += *number;
+        *number = block;
+    }
+    numbers.truncate(n);
+    numbers
+}
+
+/// The positions `0..n` at which `apart` holds, always 0 itself, and n.
+#[inline(always)]
+fn starts_where<T: Real>(
+    n: usize,
+    scratch: &mut Scratch<T>,
+    mut apart: impl FnMut(usize) -> bool,
+) -> Vec<u32> {
+    let mut starts = scratch.indices.stale(n + 1);
+    let mut count = usize::from(n > 0);
+    starts[0] = 0;
+    for k in 1..n {
+        // No branch, because it could not be predicted.
+        starts[count] = k as u32;
+        count += usize::from(apart(k));
+    }
+    starts[count] = n as u32;
+    starts.truncate(count + 1);
+    starts
 }
 
 /// Which way the solution goes.
@@ -143,7 +184,7 @@ fn pool<A: Real>(
 fn merge<S: Copy>(
     starts: &mut [u32],
     sums: &mut [S],
-    join: impl Fn(Block<S>, Block<S>) -> Option<S>,
+    mut join: impl FnMut(Block<S>, Block<S>) -> Option<S>,
 ) -> usize {
     let block = |start: u32, end: u32, sum| {
         // By way of `u32`, whose conversion is one instruction.
@@ -178,14 +219,13 @@ mod tests {
         (0..n).map(|k| sign * (0..=k).map(|i| least(i, k)).fold(f64::NEG_INFINITY, f64::max)).collect()
     }
 
-    pub(super) fn check(found: &Partition<f64>, sign: f64, value: impl Fn(usize, usize) -> f64) {
-        let n = *found.starts.last().unwrap() as usize;
+    pub(super) fn check(starts: &[u32], sign: f64, value: impl Fn(usize, usize) -> f64) {
+        let n = *starts.last().unwrap() as usize;
         let expected = minimax(n, sign, &value);
-        for ends in found.starts.windows(2) {
-            let (start, end) = (ends[0] as usize, ends[1] as usize);
-            for &v in &expected[start..end] {
-                let ours = value(start, end);
-                assert!((v - ours).abs() < 1e-12 * (1.0 + v.abs()), "{v} {ours} {found:?}");
+        for block in blocks(starts) {
+            for &v in &expected[block.clone()] {
+                let ours = value(block.start, block.end);
+                assert!((v - ours).abs() < 1e-12 * (1.0 + v.abs()), "{v} {ours} {starts:?}");
             }
         }
     }
@@ -207,8 +247,8 @@ mod tests {
         for (x, step) in samples().iter().flat_map(|x| [0.0, 0.1, 0.5, 2.0].map(|step| (x, step))) {
             let value =
                 |i: usize, j: usize| (i..j).map(|k| x[k] - step * k as f64).sum::<f64>() / (j - i) as f64;
-            check(&l2(x, step, Trend::Increasing, &mut Scratch::default()), 1.0, value);
-            check(&l2(x, step, Trend::Decreasing, &mut Scratch::default()), -1.0, value);
+            check(&l2(x, step, Trend::Increasing, &mut Scratch::default()).starts, 1.0, value);
+            check(&l2(x, step, Trend::Decreasing, &mut Scratch::default()).starts, -1.0, value);
         }
     }
 
@@ -249,8 +289,6 @@ mod tests {
         for partition in [
             l2(&x, 1.0, Trend::Increasing, scratch),
             l2(&x, 1.0, Trend::Decreasing, scratch),
-            entropic_ranks(&x, 0, 1.0, scratch).0,
-            entropic_line(&x, 1.0, scratch).0,
             power_ranks(&x, 0, 1.0, Power::Square, scratch),
             power_ranks(&x, 0, 1.0, Power::Cube, scratch),
             power_line(&x, 1.0, Power::Square, scratch),
@@ -258,6 +296,9 @@ mod tests {
         ] {
             assert_eq!(partition.starts.len(), partition.sums.len() + 1);
             assert_eq!(partition.starts.last(), Some(&5));
+        }
+        for starts in [entropic_ranks(&x, 0, 1.0, scratch), entropic_line(&x, 1.0, scratch)] {
+            assert_eq!((starts[0], starts.last()), (0, Some(&5)));
         }
     }
 }

@@ -59,6 +59,18 @@ pub struct Quantile<A> {
 /// Distances beyond this are as good as infinite: `exp(−750)` is 0 in double precision.
 const FAR: f64 = 750.0;
 
+/// After so many steps, what has come near the end of the range of numbers is made zero. Its last numbers are
+/// slow to compute with, and the smallest one times a decay above ½ rounds to itself, to the end of the line.
+const STRETCH: usize = 16;
+
+/// Values and tangents below 1e-293 become zero, each on its own: they leave the range of numbers for a moment.
+/// What is above 1e-277 comes back as it was.
+#[inline(always)]
+fn cleared<A: Real>(x: A) -> A {
+    const UP: f64 = (1u128 << 100) as f64;
+    x * A::of(1.0 / UP) * A::of(UP)
+}
+
 impl<A: Real<Acc = A>> Line<A> {
     /// The line through `sorted` points without NaN. Equal infinities are at distance 0.
     pub fn new<T: Real<Acc = A>>(sorted: &[T], softness: f64, scratch: &mut Scratch<T>) -> Self {
@@ -95,11 +107,21 @@ impl<A: Real<Acc = A>> Line<A> {
         let Some(last) = self.points.checked_sub(1) else { return };
         visit(0, Side::Below, below);
         visit(last, Side::Above, above);
-        for (up, down) in (0..last).zip((0..last).rev()) {
-            self.cross(up, &mut below, weights(up));
-            visit(up + 1, Side::Below, below);
-            self.cross(down, &mut above, weights(down + 1));
-            visit(down, Side::Above, above);
+        for (stretch, start) in (0..last).step_by(STRETCH).enumerate() {
+            for up in start..last.min(start + STRETCH) {
+                let down = last - 1 - up;
+                self.cross(up, &mut below, weights(up));
+                visit(up + 1, Side::Below, below);
+                self.cross(down, &mut above, weights(down + 1));
+                visit(down, Side::Above, above);
+            }
+            // In turns: together they would be kept in one vector, which makes every step slower.
+            for share in below.iter_mut().chain(&mut above) {
+                match stretch % 2 {
+                    0 => share.sum = cleared(share.sum),
+                    _ => share.moment = cleared(share.moment),
+                }
+            }
         }
     }
 
@@ -208,6 +230,33 @@ mod tests {
                 }
             });
             assert_eq!(visits, 2 * s.len());
+            line.give(scratch);
+        }
+    }
+
+    #[test]
+    fn what_underflows_becomes_zero() {
+        let n = 30_000;
+        for gap in [0.02, 0.1, 0.6, 5.0] {
+            let s: Vec<_> = (0..n).map(|i| Dual::new(i as f64 * gap, 0.0)).collect();
+            let scratch = &mut Scratch::default();
+            let line = Line::new(&s, 1.0, scratch);
+            // A value at one end, and a tangent alone at the other.
+            let weight = |i: usize| [Dual::new((i == 0) as u8 as f64, (i == n - 1) as u8 as f64)];
+            line.shares(weight, |i, side, [Share { sum, moment }]| {
+                let t = if side == Side::Below { i as f64 } else { (n - 1 - i) as f64 } * gap;
+                let expected = if t > 620.0 { 0.0 } else { (-t).exp() };
+                let (sum, moment) = if side == Side::Below { (sum.v, moment.v) } else { (sum.d, moment.d) };
+                if t > 0.0 {
+                    assert!((sum - expected).abs() <= 1e-11 * expected + 1e-269, "{sum:e} at {t}");
+                    assert!(
+                        (moment - t * expected).abs() <= 1e-11 * t * expected + 1e-266,
+                        "{moment:e} at {t}"
+                    );
+                }
+                let left = |x: f64| x == 0.0 || x >= f64::MIN_POSITIVE;
+                assert!(gap > 1.0 || left(sum) && left(moment), "{sum:e}, {moment:e} at {t}");
+            });
             line.give(scratch);
         }
     }

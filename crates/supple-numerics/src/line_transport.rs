@@ -55,10 +55,10 @@ pub struct LineTransport<A> {
     tangents: Option<Tangents<A>>,
 }
 
-/// How rows move, by numbers without a value: $d \ln p_{ij} = \kappa j\, dx_i + dv_j - \dots$
+/// How rows move, by numbers without a value: $d \ln p_{ij} = \kappa j dx_i + dv_j - \dots$
 #[derive(Debug)]
 struct Tangents<A> {
-    /// $\kappa\, dx$.
+    /// $\kappa dx$.
     x: Vec<A>,
     /// $dv$, the potentials of the places.
     v: Vec<A>,

@@ -2,8 +2,8 @@
 //!
 //! | set | projection of z | function |
 //! |---|---|---|
-//! | simplex $\{y \ge 0, \sum y = s\}$ | $\max(z_i - \tau, 0)$ | [`simplex`] |
-//! | capped simplex $\{0 \le y \le 1, \sum y = k\}$ | $\min(\max(z_i - \tau, 0), 1)$ | [`capped_simplex`] |
+//! | simplex $\lbrace y \ge 0, \sum y = s\rbrace$ | $\max(z_i - \tau, 0)$ | [`simplex`] |
+//! | capped simplex $\lbrace 0 \le y \le 1, \sum y = k\rbrace$ | $\min(\max(z_i - \tau, 0), 1)$ | [`capped_simplex`] |
 //! | the same, in binary entropy | $1 / (1 + e^{\tau - z_i})$ | [`logistic`] |
 //! | the same, in Shannon's entropy | $\min(e^{z_i - \tau}, 1)$ | [`capped_exponential`] |
 //! | the same, in the p-norm with $r = 1 / (p - 1)$ | $\min(\max(z_i - \tau, 0), 1)^r$ | [`capped_power`] |
@@ -17,27 +17,28 @@
 mod capped;
 mod cubic;
 mod mask;
+mod support;
 
 pub use capped::{capped_exponential, capped_power};
 pub use cubic::cubed_simplex;
 pub use mask::{capped_simplex, logistic};
+pub use support::{Scale, any, peaks};
 
 use crate::elementary::sum_by;
 use supple_core::{Float, Real, Stream};
 
 /// The largest value: NaN if there is one, −∞ if there is nothing.
 pub fn largest<T: Real>(x: &[T]) -> T::Value {
-    let bottom = T::Value::of(f64::NEG_INFINITY);
-    let mut lanes = [bottom; 16];
-    let mut spoilt = false;
-    for row in x.chunks(lanes.len()) {
-        for (lane, x) in lanes.iter_mut().zip(row) {
-            let x = x.value();
-            *lane = if x > *lane { x } else { *lane };
-            spoilt |= x.is_nan();
-        }
+    let greater = |a: T::Value, b: T::Value| if b > a { b } else { a };
+    let mut lanes = [T::Value::of(f64::NEG_INFINITY); 16];
+    let (rows, rest) = x.as_chunks::<16>();
+    let mut spoilt = rest.iter().any(|x| x.is_nan());
+    for row in rows {
+        spoilt |= row.iter().fold(false, |any, x| any | x.is_nan());
+        lanes = std::array::from_fn(|i| greater(lanes[i], row[i].value()));
     }
-    if spoilt { T::Value::nan() } else { lanes.into_iter().fold(bottom, |a, b| if b > a { b } else { a }) }
+    let lanes = lanes.into_iter().chain(rest.iter().map(|x| x.value()));
+    if spoilt { T::Value::nan() } else { lanes.fold(T::Value::of(f64::NEG_INFINITY), greater) }
 }
 
 /// The `k`-th and the next largest value, for `1 <= k <= n`; the next of the last is −∞. NaN counts as
@@ -73,45 +74,45 @@ fn largest_but_nan<T: Real>(row: &[T]) -> T::Value {
 }
 
 /// τ with `Σ max(z[i] − τ, 0) = total`, for a positive total and the finite [`largest`] entry `top`.
-///
-/// The threshold of a few rows is a bound on τ that most other entries do not pass. For what does, the
-/// mean over a set that holds the support is a bound that drops entries from the set (Michelot 1986);
-/// where it drops few, a random pivot halves the set (Duchi et al. 2008), so that no data make it quadratic.
 pub fn simplex<T: Real>(z: &[T], top: T::Value, total: f64, candidates: &mut Vec<T::Acc>) -> T::Acc {
-    const SAMPLE: usize = 8;
-    let shift = T::Acc::of(top.to_f64());
-    let mut bound = top - T::Value::of(total * (1.0 + T::Value::EPSILON));
-    let strides: &[usize] = if z.len() < 64 * SAMPLE { &[1] } else { &[SAMPLE, 1] };
-    let mut threshold = T::Acc::of(bound.to_f64());
-    for &stride in strides {
-        collect_above(z, bound, stride, candidates);
-        if candidates.is_empty() {
-            continue;
-        }
-        candidates.iter_mut().for_each(|c| *c -= shift);
-        threshold = threshold_of(candidates, total) + shift;
-        let sure = threshold.as_f64() - T::Value::EPSILON * (total + threshold.as_f64().abs());
-        bound = bound.max(T::Value::of(sure));
-    }
-    threshold
+    let threshold = scaled_simplex(z, Scale { top, unit: total, peaks: &[] }, candidates);
+    T::Acc::of(top.to_f64()) + T::Acc::of(total) * threshold
+}
+
+/// τ with `Σ max(z[i] − τ, 0) = 1` for entries on this scale.
+///
+/// The mean over a set that holds the support is a bound that drops entries from the set (Michelot 1986);
+/// where it drops few, a random pivot halves the set (Duchi et al. 2008), so that no data make it quadratic.
+pub fn scaled_simplex<T: Real>(z: &[T], scale: Scale<T>, candidates: &mut Vec<T::Acc>) -> T::Acc {
+    scale.collect(z, candidates, |candidates, from| {
+        let excess = sum_by(candidates, candidates, |c, _| c.as_f64() - from);
+        from + (excess - 1.0) / candidates.len() as f64
+    });
+    threshold_of(candidates)
 }
 
 /// τ with `Σ max(z[i] − τ, 0)² = 1`, for entries of which the largest is 0.
+pub fn squared_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc {
+    scaled_squared_simplex(z, Scale::default(), candidates)
+}
+
+/// [`squared_simplex`] for entries on this scale.
 ///
 /// Newton's method from −1, where the sum is 1 or more: the sum is convex and falls, so that no step goes
 /// too far and the support only shrinks. Then the root of the quadratic on the support, which carries
 /// tangents.
-pub fn squared_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc {
-    collect_above(z, T::Value::of(-1.0), 1, candidates);
-    let mut threshold = -1.0;
+pub fn scaled_squared_simplex<T: Real>(z: &[T], scale: Scale<T>, candidates: &mut Vec<T::Acc>) -> T::Acc {
+    let newton = |candidates: &[T::Acc], from: f64| {
+        let slope = sum_by(candidates, candidates, |c, _| c.as_f64() - from);
+        let sum = sum_by(candidates, candidates, |c, _| (c.as_f64() - from) * (c.as_f64() - from));
+        from + 0.5 * (sum - 1.0) / slope
+    };
+    let mut threshold = scale.collect(z, candidates, newton);
     loop {
-        keep(candidates, 0, |c| c.as_f64() > threshold);
-        let excess = |c: &T::Acc| c.as_f64() - threshold;
-        let (sum, slope) =
-            candidates.iter().map(excess).fold((0.0, 0.0), |(sum, slope), e| (sum + e * e, slope + e));
-        let next = threshold + 0.5 * (sum - 1.0) / slope;
+        let next = newton(candidates, threshold);
         if next > threshold {
             threshold = next;
+            keep(candidates, 0, |c| c.as_f64() > threshold);
         } else {
             // NaN stops it too.
             break;
@@ -121,18 +122,6 @@ pub fn squared_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc
     let mean = candidates.iter().copied().sum::<T::Acc>() / count;
     let spread: T::Acc = candidates.iter().map(|&c| (c - mean).square()).sum();
     mean - ((T::Acc::one() - spread) / count).sqrt()
-}
-
-/// Collects what is above `bound`, from one row in `stride`, passing over whole rows that are not.
-fn collect_above<T: Real>(z: &[T], bound: T::Value, stride: usize, into: &mut Vec<T::Acc>) {
-    into.clear();
-    for row in z.chunks(16).step_by(stride) {
-        if row.iter().fold(false, |any, z| any | (z.value() > bound)) {
-            let before = into.len();
-            into.extend(row.iter().map(|z| z.widen()));
-            keep(into, before, |c| c.as_f64() > bound.to_f64());
-        }
-    }
 }
 
 /// Keeps the entries from `start` on for which `chosen`, without a branch on each.
@@ -146,10 +135,10 @@ fn keep<A: Real>(entries: &mut Vec<A>, start: usize, mut chosen: impl FnMut(A) -
     entries.truncate(end);
 }
 
-/// The threshold of entries that hold the support, which are used up.
-fn threshold_of<A: Real>(candidates: &mut Vec<A>, total: f64) -> A {
+/// The threshold of entries that hold the support, which are used up, for a sum of one.
+fn threshold_of<A: Real>(candidates: &mut Vec<A>) -> A {
     let sum_above = |c: &[A], pivot: A| sum_by(c, c, |c, _| if c >= pivot { c } else { A::zero() });
-    let (total, mut sum, mut count) = (A::of(total), A::zero(), 0);
+    let (total, mut sum, mut count) = (A::one(), A::zero(), 0);
     let mut random = Stream::new(0, candidates.len(), 0);
     loop {
         let before = candidates.len();

@@ -2,7 +2,7 @@
 //!
 //! For numbers $x_1, \dots, x_n$ and a softness $\gamma > 0$, in the unit of $x$,
 //!
-//! $$\max\nolimits_\Omega(x) = \max_{p \ge 0,\ \sum p = 1} \langle p, x \rangle - \gamma\, \Omega(p),$$
+//! $$\max\nolimits_\Omega(x) = \max_{p \ge 0,\ \sum p = 1} \langle p, x \rangle - \gamma \Omega(p),$$
 //!
 //! and the gradient is the maximiser $p$. $\Omega$ is zero at the vertices of the simplex and negative
 //! inside, so that the maximum of one number is that number, and no smoothed maximum is less than the

@@ -39,8 +39,9 @@ pub struct Line<A> {
     pub finite: Range<usize>,
 }
 
-/// Shares of neighbours this far apart, in units of the inverse rate, are left out of a row.
-const APART: f64 = 64.0;
+/// Values this far apart, in units of the inverse rate, have no place in common: the threshold between them is
+/// halfway, where the shares beyond it are left out of a row.
+const APART: f64 = 128.0;
 
 impl Places {
     /// Sorts, and finds the plan; `None` if there is a NaN. All weights are 1 if there are none.

@@ -84,7 +84,8 @@ pub fn capped_exponential<T: Real>(z: &mut [T], k: usize) -> T::Acc {
     // Results that are too small for ordinary numbers are slow: they are 0.
     z.iter_mut().for_each(|z| *z = if *z < least { least } else { (*z).min(sure) });
     exp_slice(z);
-    let tiny = least.exp();
+    // Twice what the least becomes, which the two exponentials round differently.
+    let tiny = T::of(2.0) * least.exp();
     z.iter_mut().for_each(|z| *z = if *z > tiny { *z } else { T::zero() });
     let mut u = T::Acc::of(1.0 / rest);
     let mut last = usize::MAX;

@@ -1,6 +1,7 @@
 //! The threshold of cubes.
 
-use super::{collect_above, keep};
+use super::{Scale, keep};
+use crate::elementary::sum_by;
 use supple_core::Real;
 
 /// τ with `Σ max(z[i] − τ, 0)³ = 1`, for entries of which the largest is 0.
@@ -8,27 +9,27 @@ use supple_core::Real;
 /// Newton's method from −1, where the sum is 1 or more: the sum is convex and falls, so that no step goes
 /// too far and the support only shrinks. One more step carries tangents.
 pub fn cubed_simplex<T: Real>(z: &[T], candidates: &mut Vec<T::Acc>) -> T::Acc {
-    collect_above(z, T::Value::of(-1.0), 1, candidates);
-    let mut threshold = -1.0;
-    let slope = loop {
-        keep(candidates, 0, |c| c.as_f64() > threshold);
-        let (mut sum, mut slope) = (0.0, 0.0);
-        for excess in candidates.iter().map(|c| c.as_f64() - threshold) {
-            let square = excess * excess;
-            sum += square * excess;
-            slope += square;
-        }
-        let next = threshold + (sum - 1.0) / (3.0 * slope);
+    let square = |c: T::Acc, from: f64| (c.as_f64() - from) * (c.as_f64() - from);
+    let slope =
+        |candidates: &[T::Acc], from: f64| 3.0 * sum_by(candidates, candidates, |c, _| square(c, from));
+    let newton = |candidates: &[T::Acc], from: f64| {
+        let sum = sum_by(candidates, candidates, |c, _| square(c, from) * (c.as_f64() - from));
+        from + (sum - 1.0) / slope(candidates, from)
+    };
+    let mut threshold = Scale::default().collect(z, candidates, newton);
+    loop {
+        let next = newton(candidates, threshold);
         if next > threshold {
             threshold = next;
+            keep(candidates, 0, |c| c.as_f64() > threshold);
         } else {
             // NaN stops it too.
-            break slope;
+            break;
         }
-    };
+    }
     let at = T::Acc::of(threshold);
     let cubes: T::Acc = candidates.iter().map(|&c| (c - at) * (c - at).square()).sum();
-    at + (cubes - T::Acc::one()) / T::Acc::of(3.0 * slope)
+    at + (cubes - T::Acc::one()) / T::Acc::of(slope(candidates, threshold))
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Contract for BoltzmannMax {
     }
 
     fn laws(&self) -> Vec<Law> {
-        vec![Law::PermutationInvariant, Law::ShiftEquivariant]
+        vec![Law::PermutationInvariant, Law::ShiftEquivariant, Law::Masks]
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {

@@ -1,6 +1,6 @@
 //! Entmax: from softmax (α = 1) over entmax 1.5 to sparsemax (α = 2) and beyond, with α as an input.
 //!
-//! $$ p = \operatorname*{argmax}_{p \in \Delta} \; \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle +
+//! $$ p = \operatorname*{argmax}_{p \in \Delta} \Bigl\langle p, \frac{x}{\varepsilon} \Bigr\rangle +
 //! \frac{1 - \sum_i p_i^\alpha}{\alpha (\alpha - 1)}, \qquad
 //! p_i = \bigl[1 + (\alpha - 1)(x_i / \varepsilon - \tau)\bigr]_+^{1 / (\alpha - 1)} $$
 //!
@@ -238,6 +238,7 @@ impl Contract<2> for Entmax {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 

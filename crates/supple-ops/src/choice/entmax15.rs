@@ -1,6 +1,6 @@
 //! Entmax at α = 1.5: halfway between softmax and sparsemax, in closed form.
 //!
-//! $$ p_i = \max\!\left(\frac{x_i}{2\varepsilon} - \tau, 0\right)^2 $$
+//! $$ p_i = \max\left(\frac{x_i}{2\varepsilon} - \tau, 0\right)^2 $$
 //!
 //! with the threshold τ that makes $p$ sum to one: the argmax smoothed by Tsallis's entropy of order 3/2.
 //!
@@ -14,13 +14,13 @@
 //! Paper: Peters, Niculae and Martins, *Sparse sequence-to-sequence models*, ACL 2019,
 //! <https://arxiv.org/abs/1905.05702>.
 
-use super::softmax::{centred, one_hot};
+use super::softmax::one_hot;
 use super::support;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, map, params,
 };
-use supple_numerics::simplex::squared_simplex;
+use supple_numerics::simplex::{Scale, peaks, scaled_squared_simplex};
 
 params! {
     /// Entmax at α = 1.5.
@@ -50,17 +50,29 @@ impl Operator for Entmax15 {
         _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        if centred(at.x[0], 2.0 * self.softness, p) {
-            let mut candidates = scratch.wide.empty();
-            let threshold = T::narrow(squared_simplex(p, &mut candidates));
-            scratch.wide.give(candidates);
-            p.iter_mut().for_each(|p| *p = (*p - threshold).max(T::zero()).square());
+        let x = at.x[0];
+        let (mut row_peaks, mut candidates) = (scratch.reals.empty(), scratch.wide.empty());
+        let top = peaks(x, &mut row_peaks);
+        if top.is_finite() {
+            let scale = Scale { top, unit: 2.0 * self.softness, peaks: &row_peaks };
+            let threshold = T::narrow(scaled_squared_simplex(x, scale, &mut candidates));
+            scale.write(x, threshold, p, T::square);
+        } else {
+            p.fill(T::nan());
         }
+        scratch.reals.give(row_peaks);
+        scratch.wide.give(candidates);
         Ok(())
     }
 
-    fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dp]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), T::sqrt);
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, ()>,
+        [dp]: [&[T]; 1],
+        [dx]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) {
+        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), T::sqrt, scratch);
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [p]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
@@ -84,6 +96,7 @@ impl Contract for Entmax15 {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -108,7 +121,7 @@ impl Contract for Entmax15 {
 
 /// Entmax at α = 1.5 along the last axis: sparse as sparsemax, with a continuous gradient as softmax.
 ///
-/// $$ p_i = \max\!\left(\frac{x_i}{2\varepsilon} - \tau, 0\right)^2, \qquad \sum_i p_i = 1 $$
+/// $$ p_i = \max\left(\frac{x_i}{2\varepsilon} - \tau, 0\right)^2, \qquad \sum_i p_i = 1 $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.
 /// * Softness: ε, in the unit of `x`; 1 in the paper. One-hot where the largest value leads by 2 ε or more.

@@ -11,7 +11,9 @@
 //! * Hard limit: $\max_i x_i - x_j$, the structured perceptron's.
 //! * Gradient: exact everywhere, $p - e_j$ with the entmax $p$; the loss is convex.
 //! * −∞ masks an option, which must not be $j$. An item of −∞ only, with NaN or +∞, or with a masked $j$, is
-//!   NaN. A $j$ outside `0..n` is a fault.
+//!   NaN. A $j$ outside `0..n` is a fault. So is, above α of about 5, an item of which so many options nearly
+//!   tie that double precision cannot resolve entmax's threshold: the loss is finite there, but its gradient
+//!   would be lost.
 //! * Cost: that of entmax; O(n) backward.
 //!
 //! Papers: Blondel, Martins and Niculae, *Learning with Fenchel-Young losses*, JMLR 2020,
@@ -176,7 +178,8 @@ impl Contract<1, 1, 1> for EntmaxLoss {
 /// * −∞ masks an option, which must not be $j$. An item of −∞ only, with NaN or +∞, or with a masked $j$, is
 ///   NaN.
 /// * Cost: that of entmax; O(n) backward.
-/// * Errors: a softness that is not finite and above zero; α below 1; a label outside `0..n`; n = 0.
+/// * Errors: a softness that is not finite and above zero; α below 1, or so large that entmax cannot resolve
+///   the threshold of nearly tied options (not below about 5); a label outside `0..n`; n = 0.
 ///
 /// ```
 /// use ndarray::{arr0, array};

@@ -13,8 +13,8 @@
 //!   is the gradient of the mean relaxed sample, not that of softmax. There is no gradient to the softness,
 //!   because the noise does not scale.
 //! * The noise is a function of seed, number of the item and option: the same seed gives the same noise, in
-//!   the hard form too. Straight-through in that form is the straight-through Gumbel-softmax; give it a seed
-//!   of its own at each step, because without one the hard and the relaxed sample are drawn apart.
+//!   the hard form too. Straight-through is the straight-through Gumbel-softmax: value and gradient are those
+//!   of one draw, which without a seed is another at each call.
 //! * −∞ masks an option. An item of −∞ only, or with NaN or +∞, is NaN.
 //! * Cost: O(n) forward and backward; the backward pass needs no noise.
 //!
@@ -133,10 +133,21 @@ impl Operator for GumbelSoftmax {
     fn hard<T: Float>(
         &self,
         at: Args<'_, T>,
+        p: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        self.hard_at(at, &self.new_seed(), p, scratch)
+    }
+
+    /// With the noise of the relaxed sample.
+    fn hard_at<T: Float>(
+        &self,
+        at: Args<'_, T>,
+        seed: &u64,
         [p]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let z = perturbed(at, self.new_seed(), scratch);
+        let z = perturbed(at, *seed, scratch);
         one_hot(&z, p);
         scratch.wide.give(z);
         Ok(())
@@ -153,7 +164,12 @@ impl Contract for GumbelSoftmax {
     }
 
     fn laws(&self) -> Vec<Law> {
-        vec![Law::SumsTo(Box::new(|_| 1.0)), Law::Within(Box::new(|_| (0.0, 1.0))), Law::ShiftInvariant]
+        vec![
+            Law::SumsTo(Box::new(|_| 1.0)),
+            Law::Within(Box::new(|_| (0.0, 1.0))),
+            Law::ShiftInvariant,
+            Law::Masks,
+        ]
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {

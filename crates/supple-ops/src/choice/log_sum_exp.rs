@@ -1,7 +1,7 @@
 //! Log-sum-exp: the maximum, smoothed from above.
 //!
 //! $$ y = \varepsilon \ln \sum_i e^{x_i / \varepsilon}
-//! = \max_{p \in \Delta} \; \langle p, x \rangle - \varepsilon \sum_i p_i \ln p_i $$
+//! = \max_{p \in \Delta} \langle p, x \rangle - \varepsilon \sum_i p_i \ln p_i $$
 //!
 //! * Softness: the unit of `x`; the temperature, ε.
 //! * Hard limit: the maximum. $y$ is above it by at most $\varepsilon \ln n$. For a smooth minimum, take
@@ -94,7 +94,7 @@ impl Contract for LogSumExp {
     }
 
     fn laws(&self) -> Vec<Law> {
-        vec![Law::PermutationInvariant, Law::ShiftEquivariant]
+        vec![Law::PermutationInvariant, Law::ShiftEquivariant, Law::Masks]
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {

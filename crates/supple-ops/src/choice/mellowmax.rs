@@ -96,7 +96,7 @@ impl Contract for Mellowmax {
     }
 
     fn laws(&self) -> Vec<Law> {
-        vec![Law::PermutationInvariant, Law::ShiftEquivariant]
+        vec![Law::PermutationInvariant, Law::ShiftEquivariant, Law::Masks]
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {

@@ -1,8 +1,8 @@
 //! Normmax: the argmax, smoothed by a norm of the probabilities.
 //!
-//! $$ p = \operatorname*{argmax}_{p \in \Delta} \; \langle p, x \rangle - \varepsilon \lVert p \rVert_\alpha,
+//! $$ p = \operatorname*{argmax}_{p \in \Delta} \langle p, x \rangle - \varepsilon \lVert p \rVert_\alpha,
 //! \qquad p_i = \frac{u_i^{1 / (\alpha - 1)}}{\sum_j u_j^{1 / (\alpha - 1)}}, \quad
-//! u_i = \max\!\left(\frac{x_i - \tau}{\varepsilon}, 0\right) $$
+//! u_i = \max\left(\frac{x_i - \tau}{\varepsilon}, 0\right) $$
 //!
 //! with the threshold τ at which $\sum_i u_i^{\alpha / (\alpha - 1)} = 1$. τ is also the value of the problem.
 //!
@@ -192,6 +192,7 @@ impl Contract for Normmax {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -217,7 +218,7 @@ impl Contract for Normmax {
 /// Normmax at α = 2 along the last axis: the argmax over the simplex of
 /// $\langle p, x \rangle - \varepsilon \lVert p \rVert$.
 ///
-/// $$ p_i = \frac{u_i}{\sum_j u_j}, \qquad u_i = \max\!\left(\frac{x_i - \tau}{\varepsilon}, 0\right), \quad
+/// $$ p_i = \frac{u_i}{\sum_j u_j}, \qquad u_i = \max\left(\frac{x_i - \tau}{\varepsilon}, 0\right), \quad
 /// \sum_i u_i^2 = 1 $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.

@@ -1,7 +1,7 @@
 //! Softmax: the argmax, smoothed by entropy.
 //!
 //! $$ p_i = \frac{e^{x_i / \varepsilon}}{\sum_j e^{x_j / \varepsilon}}
-//! = \operatorname*{argmax}_{p \in \Delta} \; \langle p, x \rangle - \varepsilon \sum_i p_i \ln p_i $$
+//! = \operatorname*{argmax}_{p \in \Delta} \langle p, x \rangle - \varepsilon \sum_i p_i \ln p_i $$
 //!
 //! * Softness: the unit of `x`; the temperature, ε. The default is 1, as in every other library, where the
 //!   temperature is left out.
@@ -109,6 +109,7 @@ impl Contract for Softmax {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 

@@ -1,7 +1,7 @@
 //! Sparsemax: the argmax, smoothed by a square; most options get exactly zero.
 //!
 //! $$ p = \operatorname*{argmin}_{p \in \Delta} \lVert p - x / \varepsilon \rVert^2, \qquad
-//! p_i = \max\!\left(\frac{x_i}{\varepsilon} - \tau, 0\right) $$
+//! p_i = \max\left(\frac{x_i}{\varepsilon} - \tau, 0\right) $$
 //!
 //! with the threshold τ that makes $p$ sum to one.
 //!
@@ -16,14 +16,14 @@
 //!
 //! Paper: Martins and Astudillo, *From softmax to sparsemax*, ICML 2016, <https://arxiv.org/abs/1602.02068>.
 
-use super::softmax::{centred, one_hot};
+use super::softmax::one_hot;
 use super::support;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::simplex::simplex;
+use supple_numerics::simplex::{Scale, peaks, scaled_simplex};
 
 params! {
     /// Projection onto the simplex.
@@ -54,20 +54,29 @@ impl Operator for Sparsemax {
         _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        if centred(at.x[0], self.softness, p) {
-            let mut candidates = scratch.wide.empty();
-            let threshold = T::narrow(simplex(p, T::Value::zero(), 1.0, &mut candidates));
-            scratch.wide.give(candidates);
-            for p in p {
-                let excess = *p - threshold;
-                *p = if excess > T::zero() { excess } else { T::zero() };
-            }
+        let x = at.x[0];
+        let (mut row_peaks, mut candidates) = (scratch.reals.empty(), scratch.wide.empty());
+        let top = peaks(x, &mut row_peaks);
+        if top.is_finite() {
+            let scale = Scale { top, unit: self.softness, peaks: &row_peaks };
+            let threshold = T::narrow(scaled_simplex(x, scale, &mut candidates));
+            scale.write(x, threshold, p, |excess| excess);
+        } else {
+            p.fill(T::nan());
         }
+        scratch.reals.give(row_peaks);
+        scratch.wide.give(candidates);
         Ok(())
     }
 
-    fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dp]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), |_| T::one());
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, ()>,
+        [dp]: [&[T]; 1],
+        [dx]: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) {
+        support::vjp(at.y[0], dp, dx, T::of(1.0 / self.softness), |_| T::one(), scratch);
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [p]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
@@ -91,6 +100,7 @@ impl Contract for Sparsemax {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -109,7 +119,7 @@ impl Contract for Sparsemax {
 /// Sparsemax along the last axis: the projection of $x / \varepsilon$ onto the probability simplex, in which
 /// most options get exactly zero.
 ///
-/// $$ p_i = \max\!\left(\frac{x_i}{\varepsilon} - \tau, 0\right), \qquad \sum_i p_i = 1 $$
+/// $$ p_i = \max\left(\frac{x_i}{\varepsilon} - \tau, 0\right), \qquad \sum_i p_i = 1 $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.
 /// * Softness: ε, in the unit of `x`; 1 in the paper. One-hot where the largest value leads by ε or more.
