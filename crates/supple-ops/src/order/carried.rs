@@ -1,7 +1,7 @@
 //! What a sorting network of soft comparators does to something that is carried along with its keys.
 //!
 //! A comparator of keys $(a, b)$ mixes what comes with them by the same shares:
-//! $(v_a, v_b)$ becomes $((1 - w) v_a + w v_b,\; w v_a + (1 - w) v_b)$ with $w = F((a - b) / \varepsilon)$. All of
+//! $(v_a, v_b)$ becomes $((1 - w) v_a + w v_b, w v_a + (1 - w) v_b)$ with $w = F((a - b) / \varepsilon)$. All of
 //! them together are the relaxed permutation matrix of the network. Every one is symmetric, so its transpose is
 //! the same in reverse order.
 

@@ -1,7 +1,6 @@
 //! The order itself, as integers: what the relaxations of this family relax.
 
 use ndarray::{Array, ArrayView, Axis, Dimension};
-use std::cmp::Ordering;
 use supple_core::Float;
 
 /// The positions that sort the last axis: entry $i$ is the position of the $i$-th smallest value, from 0, or of the
@@ -12,7 +11,9 @@ use supple_core::Float;
 /// keys, [`SortWith`](super::SortWith).
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
-/// * Equal values keep their order, in either direction. NaN comes last, in either direction. −0 and 0 are equal.
+/// * Equal values keep their order, in either direction. NaN comes last, in either direction. −0 comes before 0, or
+///   after it if `descending`: as in all sorting here, and so in the hard form of permutation matrices, but not in
+///   LibTorch and NumPy, where the two are equal.
 /// * Cost: O(n log n).
 ///
 /// ```
@@ -36,14 +37,37 @@ pub fn hard_argsort<'a, T: Float, D: Dimension>(
         let mut positions: Vec<usize> = (0..values.len()).collect();
         positions.sort_by(|&i, &j| {
             let (a, b) = (values[i], values[j]);
-            let ordered = if descending { b.partial_cmp(&a) } else { a.partial_cmp(&b) };
-            ordered.unwrap_or_else(|| nan_last(a, b))
+            match [a.is_nan(), b.is_nan()] {
+                [false, false] if descending => b.order(&a),
+                [false, false] => a.order(&b),
+                [a, b] => a.cmp(&b),
+            }
         });
         order.iter_mut().zip(positions).for_each(|(order, position)| *order = position as i64);
     }
     order
 }
 
-fn nan_last<T: Float>(a: T, b: T) -> Ordering {
-    a.is_nan().cmp(&b.is_nan())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{SoftSortPrilloPermutation, SortWith};
+    use ndarray::{Array1, Axis, array};
+    use supple_core::{Inputs, Mode, evaluate};
+
+    #[test]
+    fn it_is_the_hard_form_of_the_relaxations_for_both_zeros_too() {
+        let x = array![0.0, -0.0, 1.0, -0.0, 0.0, -1.0];
+        for (descending, expected) in [(false, [5, 1, 3, 0, 4, 2]), (true, [2, 0, 4, 1, 3, 5])] {
+            let order = hard_argsort(&x, descending);
+            assert_eq!(order.as_slice(), Some(&expected[..]));
+            let matrix = SoftSortPrilloPermutation { descending, ..SoftSortPrilloPermutation::default() };
+            let [p] = evaluate(&matrix, Inputs::from([x.view().into_dyn()]).mode(Mode::Hard)).unwrap();
+            assert!(order.iter().enumerate().all(|(place, &i)| p[[place, i as usize]] == 1.0));
+            let payload = Array1::from_iter(0..6).mapv(f64::from).insert_axis(Axis(1)).into_dyn();
+            let inputs = Inputs::from([x.view().into_dyn(), payload.view()]).mode(Mode::Hard);
+            let [carried] = evaluate(&SortWith { descending, ..SortWith::default() }, inputs).unwrap();
+            assert!(carried.iter().zip(&order).all(|(&carried, &i)| carried == i as f64));
+        }
+    }
 }

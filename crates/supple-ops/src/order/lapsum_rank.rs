@@ -1,7 +1,7 @@
 //! Soft ranks by the Laplace distribution (LapSum).
 //!
-//! $$ r_i = \tfrac12 + \sum_j F\!\left(\frac{x_i - x_j}{\varepsilon}\right), \qquad
-//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \\ 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
+//! $$ r_i = \tfrac12 + \sum_j F\left(\frac{x_i - x_j}{\varepsilon}\right), \qquad
+//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \cr 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
 //!
 //! Each pair compares softly, by the Laplace distribution function, and a rank is 1 and the wins against the
 //! others. Ranks count from 1 and ascend; descending ranks are $r(-x)$.
@@ -154,7 +154,7 @@ impl Contract for LapsumRank {
 /// Soft ranks along the last axis, from 1 for the smallest to n for the largest: each pair compares by the
 /// Laplace distribution function $F$ (LapSum).
 ///
-/// $$ r_i = \tfrac12 + \sum_j F\!\left(\frac{x_i - x_j}{\varepsilon}\right) $$
+/// $$ r_i = \tfrac12 + \sum_j F\left(\frac{x_i - x_j}{\varepsilon}\right) $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
 /// * Softness: ε, in the unit of `x`. Values that are many ε apart have almost hard ranks; as it grows, all

@@ -3,8 +3,8 @@
 //! With a Laplace distribution of scale ε about each value, the $k$-th output is where $k - \tfrac12$ of
 //! them, in expectation, lie below:
 //!
-//! $$ \sum_j F\!\left(\frac{y_k - x_j}{\varepsilon}\right) = k - \tfrac12, \qquad
-//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \\ 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
+//! $$ \sum_j F\left(\frac{y_k - x_j}{\varepsilon}\right) = k - \tfrac12, \qquad
+//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \cr 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
 //!
 //! The result ascends; the descending one is $-y(-x)$.
 //!
@@ -181,7 +181,7 @@ impl Contract for LapsumSort {
 /// Sorted values along the last axis, ascending: quantiles of the Laplace distributions of scale ε about the
 /// values (LapSum).
 ///
-/// $$ \sum_j F\!\left(\frac{y_k - x_j}{\varepsilon}\right) = k - \tfrac12 $$
+/// $$ \sum_j F\left(\frac{y_k - x_j}{\varepsilon}\right) = k - \tfrac12 $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
 /// * Softness: ε, in the unit of `x`. Values many ε apart come out sorted; as it grows, the outputs spread

@@ -2,6 +2,8 @@
 
 mod carried;
 mod hard_argsort;
+mod laplace_rows;
+mod lapsum_permutation;
 mod lapsum_rank;
 mod lapsum_sort;
 mod network;
@@ -11,6 +13,7 @@ mod neural_sort_permutation;
 mod p_norm;
 mod pairwise_rank;
 mod permutahedron;
+mod plan_products;
 mod products;
 mod rows;
 mod scatter;
@@ -52,5 +55,6 @@ supple_core::family! { "order":
     neural_sort::{NeuralSort, neural_sort};
     neural_sort_permutation::{NeuralSortPermutation, Projection, neural_sort_permutation};
     soft_sort_prillo_permutation::{SoftSortPrilloPermutation, soft_sort_prillo_permutation};
+    lapsum_permutation::{LapsumPermutation, lapsum_permutation};
     sort_with::{SortWith, PermutationMethod, sort_with};
 }

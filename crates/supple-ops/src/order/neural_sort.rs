@@ -2,9 +2,9 @@
 //!
 //! With $A_{jk} = \lvert x_j - x_k \rvert$,
 //!
-//! $$ y = P x, \qquad P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right). $$
+//! $$ y = P x, \qquad P_i = \operatorname{softmax}\left(\frac{(2 i - n - 1) x - A 1}{\varepsilon}\right). $$
 //!
-//! The paper sorts in descending order, $(n + 1 - 2 i)\, x$ in the softmax; that is `descending`. Row $i$
+//! The paper sorts in descending order, $(n + 1 - 2 i) x$ in the softmax; that is `descending`. Row $i$
 //! weighs the values by how close they are to being the $i$-th smallest; each row sums to one, columns do not.
 //!
 //! * Softness: the unit of `x`; the paper's τ. Neighbours mix if their gap is about that or less; a value
@@ -86,7 +86,7 @@ impl Operator for NeuralSort {
             let outputs = &mut y[finite.clone()];
             for_each_row(&rows, z.len(), Projection::Softmax, WINDOW, scratch, |row| {
                 let mean = dot(row.weights, &rows.z[row.places]) / row.sum;
-                outputs[row.number] = T::narrow(rows.centre + mean);
+                outputs[row.number] = T::narrow(rows.centre(row.number) + mean);
             });
             for infinite in infinite(&finite, z.len()) {
                 let share = T::sum_wide(z[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
@@ -187,7 +187,7 @@ impl Contract for NeuralSort {
 /// are to its place.
 ///
 /// $$ y_i = \sum_j P_{ij} x_j, \qquad
-/// P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right), \qquad
+/// P_i = \operatorname{softmax}\left(\frac{(2 i - n - 1) x - A 1}{\varepsilon}\right), \qquad
 /// A_{jk} = \lvert x_j - x_k \rvert $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
@@ -246,6 +246,46 @@ mod tests {
         let [dx] = at.vjp([array![1.0, -2.0, 3.0, 0.5, 0.1].into_dyn().view()]).unwrap();
         assert!(dx[0] == dx[2] && dx[1] == dx[3] && dx[3] == dx[4], "{dx}");
         assert!((dx.sum() - 2.6).abs() < 1e-14);
+    }
+
+    /// The smallest values of either precision are usual masks.
+    #[test]
+    fn large_finite_values_leave_the_others_alone() {
+        let (small, softness) = ([0.2, 0.0, 0.1], 0.1);
+        for far in [1e15, f32::MAX as f64, f64::MAX] {
+            for (value, count) in [(-far, 1), (far, 1), (-far, 7), (far, 7)] {
+                let x: Vec<f64> = small.into_iter().chain(std::iter::repeat_n(value, count)).collect();
+                for descending in [false, true] {
+                    let operator = NeuralSort { softness, descending };
+                    let expected = linearize(&operator, [aview1(&small).into_dyn()]).unwrap();
+                    let at = linearize(&operator, [aview1(&x).into_dyn()]).unwrap();
+                    let near = |y: &&f64| y.abs() < 1.0;
+                    let y: Vec<f64> = at.outputs()[0].iter().filter(near).copied().collect();
+                    assert_eq!(y, expected.outputs()[0].as_slice().unwrap(), "{far:e} {descending}");
+                    let [dx] = at
+                        .vjp([at.outputs()[0].mapv(|y| if y.abs() < 1.0 { y } else { 0.0 }).view()])
+                        .unwrap();
+                    let [expected] = expected.vjp([expected.outputs()[0].view()]).unwrap();
+                    let (near, rest) = dx.as_slice().unwrap().split_at(small.len());
+                    assert_eq!(near, expected.as_slice().unwrap(), "{far:e} {descending}");
+                    assert!(rest.iter().all(|&dx| dx == 0.0), "{dx}");
+                }
+            }
+        }
+    }
+
+    /// Groups are parted by gaps of 750 ε: on either side of that, the matrix is the definition.
+    #[test]
+    fn groups_change_nothing() {
+        let x = array![0.0, 0.3, 74.0, 74.2, 74.25, 149.3, 149.4, 300.0, 375.0].into_dyn();
+        for descending in [false, true] {
+            let y = map(&NeuralSort { softness: 0.1, descending }, &x).unwrap();
+            let rows = naive(x.as_slice().unwrap(), 0.1, descending, Projection::Softmax);
+            for (y, row) in y.iter().zip(&rows) {
+                let expected: f64 = row.iter().zip(&x).map(|(p, x)| p * x).sum();
+                assert!((y - expected).abs() < 1e-11, "{y} for {expected}");
+            }
+        }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //!
 //! With $A_{jk} = \lvert x_j - x_k \rvert$,
 //!
-//! $$ P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right) . $$
+//! $$ P_i = \operatorname{softmax}\left(\frac{(2 i - n - 1) x - A 1}{\varepsilon}\right) . $$
 //!
 //! The matrix acts from the left: $P x$ is [`neural_sort`](super::neural_sort()), its rows are output
 //! positions. Each row sums to one, columns do not. The largest entries of the rows are at different places
 //! unless values are equal: taken from each row, they are the sorting permutation. The paper sorts in
-//! descending order, $(n + 1 - 2 i)\, x$ in the softmax; that is `descending`.
+//! descending order, $(n + 1 - 2 i) x$ in the softmax; that is `descending`.
 //!
 //! `projection` puts another projection onto the simplex in the place of softmax: of scores $z$,
 //! $\max(z - \tau, 0)^a$ with the $\tau$ that makes the row sum to one, and $a = 1$ (`"l2"`), 2 (`"p3/2"`) or
@@ -145,7 +145,7 @@ impl Contract for NeuralSortPermutation {
 
 /// NeuralSort's relaxed permutation matrix along the last axis, for ascending order.
 ///
-/// $$ P_i = \operatorname{softmax}\!\left(\frac{(2 i - n - 1)\, x - A 1}{\varepsilon}\right), \qquad
+/// $$ P_i = \operatorname{softmax}\left(\frac{(2 i - n - 1) x - A 1}{\varepsilon}\right), \qquad
 /// A_{jk} = \lvert x_j - x_k \rvert $$
 ///
 /// * Shapes: `(…, n)` to `(…, n, n)`. Rows are output positions: `P x` is

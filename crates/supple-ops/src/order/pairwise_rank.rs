@@ -1,7 +1,7 @@
 //! Soft ranks by comparing each pair.
 //!
-//! $$ r_i = \tfrac12 + \sum_j F\!\left(\frac{x_i - x_j}{\varepsilon}\right) = 1 + \sum_{j \ne i}
-//! F\!\left(\frac{x_i - x_j}{\varepsilon}\right) $$
+//! $$ r_i = \tfrac12 + \sum_j F\left(\frac{x_i - x_j}{\varepsilon}\right) = 1 + \sum_{j \ne i}
+//! F\left(\frac{x_i - x_j}{\varepsilon}\right) $$
 //!
 //! with a symmetric distribution function $F$: the logistic one in ApproxNDCG, from which this comes. A rank is 1
 //! and the wins against the others. Ranks count from 1 and ascend; descending ranks are $r(-x)$.
@@ -177,7 +177,7 @@ impl Contract for PairwiseRank {
 /// Soft ranks along the last axis, from 1 for the smallest to n for the largest: each pair compares by the logistic
 /// function $F$.
 ///
-/// $$ r_i = 1 + \sum_{j \ne i} F\!\left(\frac{x_i - x_j}{\varepsilon}\right) $$
+/// $$ r_i = 1 + \sum_{j \ne i} F\left(\frac{x_i - x_j}{\varepsilon}\right) $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
 /// * Softness: ε, in the unit of `x`. As it grows, all ranks approach (n + 1) / 2.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use supple_core::{Error, Real, Scratch, choices};
 use supple_numerics::argsort::argsort;
-use supple_numerics::isotonic::Power;
+pub(super) use supple_numerics::isotonic::{Power, blocks};
 
 choices! {
     /// What a projection minimises.
@@ -96,11 +96,6 @@ pub(super) fn sort<T: Real>(x: &[T], descending: bool, y: &mut [T], scratch: &mu
     }
     scratch.indices.give(order);
     scratch.reals.give(z);
-}
-
-/// The blocks of a partition.
-pub(super) fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
-    starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
 }
 
 /// Visits every position with the number and the range of its block. A step from block to block is an

@@ -2,6 +2,7 @@
 //!
 //! Rows are output places. Columns are elements, in the order of the sorted values until the very end.
 
+use super::laplace_rows::LaplaceRows;
 use super::neural_rows::NeuralRows;
 use super::permutahedron::finite;
 use super::rows::{Projection, Pulled, Scores, for_each_row, infinite};
@@ -193,6 +194,7 @@ pub(super) struct Matrix<'a, A> {
 enum Rows<A> {
     Neural(NeuralRows<A>),
     Soft(SoftLine<A>),
+    Laplace(LaplaceRows<A>),
 }
 
 impl<'a, A: Real<Acc = A>> Matrix<'a, A> {
@@ -219,11 +221,24 @@ impl<'a, A: Real<Acc = A>> Matrix<'a, A> {
         Self { rows, finite, order }
     }
 
+    /// LapSum's.
+    pub fn laplace<T: Real<Acc = A>>(
+        sorted: &[T],
+        order: &'a [u32],
+        softness: f64,
+        scratch: &mut Scratch<T>,
+    ) -> Self {
+        let finite = finite(sorted);
+        let rows = Rows::Laplace(LaplaceRows::new(&sorted[finite.clone()], softness, scratch));
+        Self { rows, finite, order }
+    }
+
     /// Gives the room back.
     pub fn give<T: Real<Acc = A>>(self, scratch: &mut Scratch<T>) {
         match self.rows {
             Rows::Neural(rows) => rows.give(scratch),
             Rows::Soft(line) => line.give(scratch),
+            Rows::Laplace(rows) => rows.give(scratch),
         }
     }
 
@@ -243,6 +258,7 @@ impl<'a, A: Real<Acc = A>> Matrix<'a, A> {
         match &self.rows {
             Rows::Neural(rows) => rows.product(transposed, from, d, to, scratch),
             Rows::Soft(line) => line.product(transposed, from, d, to, scratch),
+            Rows::Laplace(rows) => rows.product(transposed, from, d, to, scratch),
         }
         for infinite in infinite(&self.finite, self.order.len()) {
             // Equal infinities share.
@@ -274,6 +290,7 @@ impl<'a, A: Real<Acc = A>> Matrix<'a, A> {
         match &self.rows {
             Rows::Neural(matrix) => matrix.pull_columns(rows, elements, d, &mut dz, scratch),
             Rows::Soft(matrix) => matrix.pull_columns(rows, elements, d, &mut dz, scratch),
+            Rows::Laplace(matrix) => matrix.pull_columns(rows, elements, d, &mut dz, scratch),
         }
         for (&element, &dz) in self.order[self.finite.clone()].iter().zip(&dz) {
             dx[element as usize] = T::narrow(dz);
@@ -338,5 +355,26 @@ fn inner_products<A: Real<Acc = A>>(row: &[A], rows: &[A], into: &mut [A]) {
     }
     for (into, other) in into.iter_mut().zip(rows.chunks_exact(row.len())) {
         *into = sum_by(row, other, |a, b| a * b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::order::SortWith;
+    use ndarray::array;
+    use supple_core::{Contract, Inputs, Mode, evaluate};
+
+    #[test]
+    fn equal_keys_share_however_hard_and_not_in_the_hard_form() {
+        let x = array![1.0, 1.0].into_dyn();
+        let payload = array![[0.0], [1.0]].into_dyn();
+        for method in SortWith::cases().into_iter().map(|operator| operator.method) {
+            let inputs = |mode| Inputs::from([x.view(), payload.view()]).mode(mode);
+            let operator = SortWith { softness: 1e-6, method, ..SortWith::default() };
+            let [soft] = evaluate(&operator, inputs(Mode::Soft)).unwrap();
+            assert!(soft.iter().all(|y: &f64| (y - 0.5).abs() < 1e-12), "{operator:?}: {soft}");
+            let [hard] = evaluate(&operator, inputs(Mode::Hard)).unwrap();
+            assert_eq!(hard, payload, "{operator:?}");
+        }
     }
 }

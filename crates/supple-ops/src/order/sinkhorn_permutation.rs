@@ -3,7 +3,7 @@
 //! The plan between n values and n places, both of equal masses, as a doubly stochastic matrix: with
 //! $y_j = (j - 1)/(n - 1)$,
 //!
-//! $$ Q = \operatorname*{argmin}_{Q 1 = 1,\ Q^\top 1 = 1} \; \sum_{ij} Q_{ji} (x_i - y_j)^2
+//! $$ Q = \operatorname*{argmin}_{Q 1 = 1,\ Q^\top 1 = 1} \sum_{ij} Q_{ji} (x_i - y_j)^2
 //! + \varepsilon \sum_{ij} Q_{ji} (\ln Q_{ji} - 1) . $$
 //!
 //! The matrix acts from the left: $Q x$ is [`sinkhorn_sort`](super::sinkhorn_sort()) with equal weights, its
@@ -171,7 +171,7 @@ impl Contract for SinkhornPermutation {
 /// The relaxed permutation matrix that sorts along the last axis, ascending, by entropic optimal transport: a
 /// doubly stochastic matrix.
 ///
-/// $$ Q = \operatorname*{argmin}_{Q 1 = 1,\ Q^\top 1 = 1} \;
+/// $$ Q = \operatorname*{argmin}_{Q 1 = 1,\ Q^\top 1 = 1}
 /// \sum_{ij} Q_{ji} \Bigl(x_i - \frac{j - 1}{n - 1}\Bigr)^2
 /// + \varepsilon \sum_{ij} Q_{ji} (\ln Q_{ji} - 1) $$
 ///

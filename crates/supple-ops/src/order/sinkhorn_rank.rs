@@ -4,8 +4,8 @@
 //! $y_j = (j - 1)/(n - 1)$, by the plan of [`sinkhorn_sort`](super::sinkhorn_sort()). A rank is the mean place
 //! that a value goes to:
 //!
-//! $$ r_i = \frac{1}{a_i} \sum_j P_{ij} \, j, \qquad
-//! P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \; \sum_{ij} P_{ij} (x_i - y_j)^2
+//! $$ r_i = \frac{1}{a_i} \sum_j P_{ij} j, \qquad
+//! P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \sum_{ij} P_{ij} (x_i - y_j)^2
 //! + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1) . $$
 //!
 //! Ranks count from 1 and ascend; descending ranks are $r(-x) = n + 1 - r(x)$.
@@ -213,7 +213,7 @@ impl Contract<2> for SinkhornRank {
 /// Ranks along the last axis, from 1 for the smallest to n for the largest, by entropic optimal transport of
 /// the values to n places, with `weights`.
 ///
-/// $$ r_i = \frac{1}{a_i} \sum_j P_{ij} \, j, \qquad P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \;
+/// $$ r_i = \frac{1}{a_i} \sum_j P_{ij} j, \qquad P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n}
 /// \sum_{ij} P_{ij} \Bigl(x_i - \frac{j - 1}{n - 1}\Bigr)^2
 /// + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1), \qquad a_i = \frac{w_i}{\sum_k w_k} $$
 ///

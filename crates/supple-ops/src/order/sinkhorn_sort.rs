@@ -3,7 +3,7 @@
 //! The values $x_i$ of masses $a_i = w_i / \sum_k w_k$ are transported to n places of mass
 //! $1/n$, at $y_j = (j - 1)/(n - 1)$:
 //!
-//! $$ P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \; \sum_{ij} P_{ij} (x_i - y_j)^2
+//! $$ P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \sum_{ij} P_{ij} (x_i - y_j)^2
 //! + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1), \qquad s_j = n \sum_i P_{ij} x_i $$
 //!
 //! A sorted value is the mean of what arrives at its place. The result ascends; the descending one is its
@@ -256,7 +256,7 @@ impl Contract<2> for SinkhornSort {
 /// Sorted values along the last axis, ascending, by entropic optimal transport of the values to n places,
 /// with `weights`.
 ///
-/// $$ s_j = n \sum_i P_{ij} x_i, \qquad P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n} \;
+/// $$ s_j = n \sum_i P_{ij} x_i, \qquad P = \operatorname*{argmin}_{P 1 = a,\ P^\top 1 = 1/n}
 /// \sum_{ij} P_{ij} \Bigl(x_i - \frac{j - 1}{n - 1}\Bigr)^2
 /// + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1), \qquad a_i = \frac{w_i}{\sum_k w_k} $$
 ///

@@ -37,6 +37,8 @@
 //! differentiable and sparse top-k: a convex analysis perspective*, ICML 2023,
 //! <https://arxiv.org/abs/2302.01425>.
 
+mod entropic;
+
 use super::p_norm;
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
@@ -102,7 +104,6 @@ impl Operator for SoftRank {
         if spoilt(&z) {
             y.fill(T::nan());
         } else {
-            saved.block.resize(z.len(), 0);
             saved.weights.push(1.0);
             let finite = finite(&z);
             for infinite in [0..finite.start, finite.end..z.len()] {
@@ -188,22 +189,26 @@ impl SoftRank {
         scratch: &mut Scratch<T>,
     ) {
         let (Line { before, z, .. }, softness) = (line, self.softness);
-        let (partition, terms) = match self.regularization.form() {
-            Form::L2 => (isotonic::l2(z, softness, Trend::Increasing, scratch), scratch.wide.empty()),
-            Form::Entropic => isotonic::entropic_ranks(z, before, softness, scratch),
-            Form::Norm(power) => {
-                (isotonic::power_ranks(z, before, softness, power, scratch), scratch.wide.empty())
+        let partition = match self.regularization.form() {
+            Form::L2 => isotonic::l2(z, softness, Trend::Increasing, scratch),
+            Form::Entropic => {
+                let starts = isotonic::entropic_ranks(z, before, softness, scratch);
+                Partition { starts, sums: scratch.wide.empty() }
             }
+            Form::Norm(power) => isotonic::power_ranks(z, before, softness, power, scratch),
         };
-        match partition.sums[..] {
-            ref alone if alone.len() == z.len() => line.write_places(y),
-            [sum] if z.len() == y.len() && self.regularization == Regularization::L2 => {
-                self.write_block(x, z[0], sum, y, saved);
+        let (count, whole) = (partition.starts.len() - 1, z.len() == y.len());
+        match self.regularization {
+            _ if count == z.len() => line.write_places(y),
+            Regularization::L2 if count == 1 && whole => {
+                self.write_block(x, z[0], partition.sums[0], y, saved);
             }
-            _ => return self.write_blocks(line, partition, terms, y, saved, scratch),
+            Regularization::Entropic if count == 1 && whole => {
+                self.write_entropic_block(x, z[z.len() - 1], y, saved, scratch);
+            }
+            _ => return self.write_blocks(line, partition, y, saved, scratch),
         }
         partition.give(scratch);
-        scratch.wide.give(terms);
     }
 
     /// The L2 form where all values share one block, of which `first` is the smallest: their order does not
@@ -214,7 +219,7 @@ impl SoftRank {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = T::narrow(level + (self.signed(x).widen() - first.widen()) * rate);
         }
-        saved.block.fill(1);
+        saved.block.resize(x.len(), 1);
         saved.weights.push(len);
     }
 
@@ -222,12 +227,19 @@ impl SoftRank {
         &self,
         Line { before, z, order }: Line<'_, T>,
         Partition { starts, sums: mut levels }: Partition<T::Acc>,
-        terms: Vec<T::Acc>,
         y: &mut [T],
         saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) {
         let (form, rate) = (self.regularization.form(), T::Acc::of(1.0 / self.softness));
+        let mut terms = scratch.wide.empty();
+        if form == Form::Entropic {
+            let numbers = isotonic::numbers(&starts, scratch);
+            let from_last = |k: usize, block: Range<usize>| (z[k].widen() - z[block.end - 1].widen()) * rate;
+            (levels, terms) = isotonic::exponentials(&starts, &numbers, from_last, scratch);
+            scratch.indices.give(numbers);
+        }
+        saved.block.resize(y.len(), 0);
         // Written for every block, kept for those of two and more: no branch that could not be predicted.
         let mut kept = saved.weights.len();
         saved.weights.resize(kept + shared(&starts) + 1, 0.0);

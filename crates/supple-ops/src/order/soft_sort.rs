@@ -12,7 +12,8 @@
 //! $$ s(x) = \operatorname*{argmax}_{y \in \mathcal P(x)} \langle y, \rho / \varepsilon \rangle -
 //! \tfrac1p \sum_k |y_k|^p . $$
 //!
-//! The result ascends; the descending one is $-s(-x)$.
+//! The result ascends; the descending one is $-s(-x)$. That is the ascending one read backwards, but not in the
+//! entropic form: there one keeps $\sum e^{-x_i}$ and the other $\sum e^{x_i}$.
 //!
 //! On the sorted values $x_{(k)}$, this is an isotonic regression, and its blocks $B$ of neighbouring
 //! positions give
@@ -40,6 +41,8 @@
 //! differentiable and sparse top-k: a convex analysis perspective*, ICML 2023,
 //! <https://arxiv.org/abs/2302.01425>.
 
+mod entropic;
+
 use super::permutahedron::{
     Form, Regularization, blocks, check_length, finite, for_each_position, log_sum_exp, minimax, power_value,
     real, sort, sorted, spoilt,
@@ -50,7 +53,7 @@ use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::elementary::{dot, ln_slice};
+use supple_numerics::elementary::dot;
 use supple_numerics::isotonic::{self, Partition, Trend};
 
 params! {
@@ -140,6 +143,9 @@ impl Operator for SoftSort {
             return order.iter().zip(dy).for_each(|(&place, &dy)| dx[place as usize] = dy);
         }
         let form = self.regularization.form();
+        if form == Form::Entropic {
+            dx.fill(T::zero());
+        }
         for block in blocks(starts) {
             let places = &order[block.clone()];
             if let &[place] = places {
@@ -153,6 +159,10 @@ impl Operator for SoftSort {
                 Form::Entropic => {
                     let sum = sum();
                     for (&place, w) in places.iter().zip(&weights[block.clone()]) {
+                        // Weights fall; what is left has none.
+                        if w.is_zero() {
+                            break;
+                        }
                         dx[place as usize] = T::narrow(sum * w.widen());
                     }
                     continue;
@@ -187,16 +197,17 @@ impl SoftSort {
         scratch: &mut Scratch<T>,
     ) -> Vec<u32> {
         let (form, step) = (self.regularization.form(), 1.0 / self.softness);
-        let (Partition { starts, sums: mut levels }, terms) = match form {
-            Form::L2 => (isotonic::l2(z, step, Trend::Decreasing, scratch), scratch.wide.empty()),
-            Form::Entropic => isotonic::entropic_line(z, step, scratch),
-            Form::Norm(power) => (isotonic::power_line(z, step, power, scratch), scratch.wide.empty()),
+        let Partition { starts, sums: mut levels } = match form {
+            Form::L2 => isotonic::l2(z, step, Trend::Decreasing, scratch),
+            Form::Entropic => {
+                Partition { starts: isotonic::entropic_line(z, step, scratch), sums: scratch.wide.empty() }
+            }
+            Form::Norm(power) => isotonic::power_line(z, step, power, scratch),
         };
-        if levels.len() == z.len() {
+        if starts.len() > z.len() {
             y.iter_mut().zip(z).for_each(|(y, &z)| *y = self.signed(z));
             weights.resize(if form == Form::L2 { 0 } else { z.len() }, T::one());
             scratch.wide.give(levels);
-            scratch.wide.give(terms);
             return starts;
         }
         // To the value of each block's first position, or what it is a power of.
@@ -209,18 +220,9 @@ impl SoftSort {
                 }
             }
             Form::Entropic => {
-                weights.reserve(z.len());
-                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
-                    weights.extend(terms[block.clone()].iter().map(|&term| T::narrow(term / *level)));
-                    if block.len() > 1 {
-                        // Over Σ exp(−i step), in closed form.
-                        *level *= T::Acc::of((-step).exp_m1() / (-step * real(block.len())).exp_m1());
-                    }
-                }
-                ln_slice(&mut levels);
-                for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
-                    *level = z[block.start].widen() - *level;
-                }
+                self.write_entropic(z, &starts, y, weights, scratch);
+                scratch.wide.give(levels);
+                return starts;
             }
             Form::Norm(power) => {
                 for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
@@ -248,7 +250,6 @@ impl SoftSort {
             for_each_position(&starts, scratch, |k, b, block| y[k] = value(k, b, block));
         }
         scratch.wide.give(levels);
-        scratch.wide.give(terms);
         starts
     }
 

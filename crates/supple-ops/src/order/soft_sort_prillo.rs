@@ -195,7 +195,7 @@ impl Contract for SoftSortPrillo {
 /// SoftSort along the last axis, ascending: each place gets the average of all values, weighted by their
 /// distance to the value that belongs there.
 ///
-/// $$ y_k = \frac{\sum_j e^{-|x_{(k)} - x_j| / \varepsilon} \, x_j}{\sum_j e^{-|x_{(k)} - x_j| / \varepsilon}} $$
+/// $$ y_k = \frac{\sum_j e^{-|x_{(k)} - x_j| / \varepsilon} x_j}{\sum_j e^{-|x_{(k)} - x_j| / \varepsilon}} $$
 ///
 /// These are the values of the paper's relaxed permutation, without forming the matrix.
 ///

@@ -2,7 +2,7 @@
 //!
 //! With $x_{(i)}$ the $i$-th smallest value,
 //!
-//! $$ P_i = \operatorname{softmax}\!\left(-\frac{\lvert x_{(i)} - x \rvert}{\varepsilon}\right) . $$
+//! $$ P_i = \operatorname{softmax}\left(-\frac{\lvert x_{(i)} - x \rvert}{\varepsilon}\right) . $$
 //!
 //! The matrix acts from the left: $P x$ is [`soft_sort_prillo`](super::soft_sort_prillo()), its rows are
 //! output positions. Each row sums to one, columns do not. The largest entry of a row is that of the value
@@ -143,7 +143,7 @@ impl Contract for SoftSortPrilloPermutation {
 
 /// SoftSort's relaxed permutation matrix along the last axis, for ascending order.
 ///
-/// $$ P_i = \operatorname{softmax}\!\left(-\frac{\lvert x_{(i)} - x \rvert}{\varepsilon}\right) $$
+/// $$ P_i = \operatorname{softmax}\left(-\frac{\lvert x_{(i)} - x \rvert}{\varepsilon}\right) $$
 ///
 /// * Shapes: `(…, n)` to `(…, n, n)`. Rows are output positions: `P x` is
 ///   [`soft_sort_prillo`](super::soft_sort_prillo()), which does not form the matrix.

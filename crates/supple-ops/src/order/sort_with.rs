@@ -1,23 +1,25 @@
 //! Sort by a key and carry a payload along: the product of a relaxed permutation matrix with other values,
 //! without the matrix.
 //!
-//! $$ Y = P(x)\, V \qquad\text{or}\qquad Y = P(x)^\top V $$
+//! $$ Y = P(x) V \qquad\text{or}\qquad Y = P(x)^\top V $$
 //!
-//! with the relaxed permutation matrix $P$ of one of three methods: [`NeuralSort`](super::NeuralSortPermutation),
-//! [`SoftSort`](super::SoftSortPrilloPermutation), a [sorting network](super::SortingNetworkPermutation). Row $i$ of
-//! $P V$ is the payload that belongs to the $i$-th smallest key, mixed with those of keys near it. The
-//! transposed product goes the other way: from places to elements. It takes $(1, \dots, n)$ to ranks.
+//! with the relaxed permutation matrix $P$ of one of five methods: [`NeuralSort`](super::NeuralSortPermutation),
+//! [`SoftSort`](super::SoftSortPrilloPermutation), a [sorting network](super::SortingNetworkPermutation),
+//! [LapSum](super::LapsumPermutation), [entropic transport](super::SinkhornPermutation). Row $i$ of $P V$ is the
+//! payload that belongs to the $i$-th smallest key, mixed with those of keys near it. The transposed product goes
+//! the other way: from places to elements. It takes $(1, \dots, n)$ to ranks.
 //!
 //! * Softness: the unit of `x`; what it means depends on the method.
-//! * Hard limit: the payload in the stable order of the keys, or brought back from it; also the hard form.
+//! * Hard limit: the payload in the order of the keys, or brought back from it. Equal keys share in the limit, but
+//!   for networks; the hard form takes them in order of their position.
 //! * Gradient: to key and payload; in the payload the product is linear. Kinks are those of the matrices, at
-//!   equal keys.
+//!   equal keys; LapSum, transport and networks have none.
 //! * A NaN among the keys makes the whole item NaN; in the payload it spoils its column, in part. A key of ±∞
 //!   goes to its end; equal infinities share. A payload must be finite where the weights are to keep it out.
 //! * Cost: `"soft_sort_prillo"` O(n log n + n d); `"neural_sort"` O(n log n + n w d) for rows of w weights
 //!   above $e^{-60}$, at most O(n² d), which leaves out what a payload 10¹⁰ times as large as the others
-//!   would be seen with; `"sorting_network"` O(d) for each comparator. Memory O(n d), and for the network ten
-//!   numbers for each comparator.
+//!   would be seen with; `"sorting_network"` O(d) for each comparator; `"lapsum"` O(n log n + n d); `"sinkhorn"`
+//!   about O(n log n + n d). Memory O(n d), and for the network ten numbers for each comparator.
 //!
 //! Papers: those of the methods; Cuturi, Teboul, Vert, *Differentiable ranking and sorting using optimal
 //! transport*, NeurIPS 2019, <https://arxiv.org/abs/1905.11885>, for sorting one thing by another.
@@ -25,15 +27,17 @@
 use super::carried::{Carrier, Passage};
 use super::network::Network;
 use super::permutahedron::{arranged, check_length, sorted, spoilt};
+use super::plan_products::Transport;
 use super::products::Matrix;
 use super::rows::Projection;
 use super::swap::Distribution;
-use super::{neural_rows, soft_rows, sorting_network_permutation};
+use super::{laplace_rows, neural_rows, sinkhorn, soft_rows, sorting_network_permutation};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Error, Evaluated, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling,
-    Scratch, choices, evaluate, params,
+    Args, Contract, Dual, Error, Evaluated, Fault, Float, Gradient, Law, Operator, Params, Point, Real,
+    Scaling, Scratch, choices, evaluate, params,
 };
+use supple_numerics::line_transport;
 
 choices! {
     /// Whose relaxed permutation matrix it is.
@@ -44,6 +48,10 @@ choices! {
         SoftSortPrillo = "soft_sort_prillo",
         /// A [network](super::SortingNetworkPermutation) of soft comparators; doubly stochastic.
         SortingNetwork = "sorting_network",
+        /// [LapSum](super::LapsumPermutation): Laplace distributions cut at thresholds; doubly stochastic.
+        Lapsum = "lapsum",
+        /// [Entropic transport](super::SinkhornPermutation) to places; doubly stochastic.
+        Sinkhorn = "sinkhorn",
     }
 }
 
@@ -65,18 +73,12 @@ params! {
     }
 }
 
-/// What is found about the keys. Both are empty for an item with a NaN.
-#[derive(Debug)]
-pub struct Saved<T> {
-    /// The sorting permutation, unless it is a network that sorts.
-    order: Vec<u32>,
+/// What is found about the keys. All is empty for an item with a NaN.
+#[derive(Debug, Default)]
+pub struct Saved<T: Real> {
+    /// The sorting permutation, unless it is a network that sorts; for a transport also its thresholds.
+    plan: line_transport::Saved<T>,
     passage: Passage<T>,
-}
-
-impl<T> Default for Saved<T> {
-    fn default() -> Self {
-        Self { order: vec![], passage: Passage::default() }
-    }
 }
 
 impl Operator<2> for SortWith {
@@ -95,6 +97,8 @@ impl Operator<2> for SortWith {
         match self.method {
             PermutationMethod::NeuralSort => n.saturating_mul(n).saturating_mul(d),
             PermutationMethod::SoftSortPrillo => 8 * n.saturating_mul(d),
+            PermutationMethod::Lapsum => 16 * n.saturating_mul(d),
+            PermutationMethod::Sinkhorn => sinkhorn::work(sizes).saturating_add(200 * n.saturating_mul(d)),
             PermutationMethod::SortingNetwork => self.network.size(n).saturating_mul(d),
         }
     }
@@ -118,14 +122,32 @@ impl Operator<2> for SortWith {
             let load = |row, column| payload[row * d + column];
             let store = |row: usize, column: usize, value| y[row * d + column] = value;
             self.carrier().carry(&saved.passage, [n, d], load, store, scratch);
+        } else if self.method == PermutationMethod::Sinkhorn {
+            self.transport().carry(x, (payload, d), y, &mut saved.plan, scratch)?;
         } else {
             let (order, z) = sorted(x, self.descending, scratch);
             let matrix = self.matrix(&z, &order, scratch);
             matrix.product(self.transposed, payload, d, y, scratch);
             matrix.give(scratch);
             scratch.reals.give(z);
-            saved.order = order;
+            saved.plan.order = order;
         }
+        Ok(())
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>, 2>,
+        values: Point<'_, F, Saved<F>, 2>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        if self.method != PermutationMethod::Sinkhorn {
+            return self.forward(at, [y], saved, scratch);
+        }
+        let ([x, payload], [_, d]) = (at.x, at.sizes());
+        self.transport().lift(x, (payload, d), y, &values.saved.plan, &mut saved.plan);
         Ok(())
     }
 
@@ -136,7 +158,7 @@ impl Operator<2> for SortWith {
         [dx, dpayload]: [&mut [T]; 2],
         scratch: &mut Scratch<T>,
     ) {
-        let ([x, payload], [n, d]) = (at.x, at.sizes());
+        let ([x, payload], [n, d], order) = (at.x, at.sizes(), &at.saved.plan.order);
         if x.iter().any(|x| x.is_nan()) {
             dx.fill(T::nan());
             dpayload.fill(T::nan());
@@ -144,9 +166,11 @@ impl Operator<2> for SortWith {
             let load = |row, column| [payload[row * d + column], dy[row * d + column]];
             let store = |row: usize, column: usize, value| dpayload[row * d + column] = value;
             self.carrier().pull(&at.saved.passage, [n, d], load, store, dx, scratch);
+        } else if self.method == PermutationMethod::Sinkhorn {
+            self.transport().pull(x, (payload, dy, d), [dx, dpayload], &at.saved.plan);
         } else {
-            let z = arranged(x, self.descending, &at.saved.order, scratch);
-            let matrix = self.matrix(&z, &at.saved.order, scratch);
+            let z = arranged(x, self.descending, order, scratch);
+            let matrix = self.matrix(&z, order, scratch);
             matrix.product(!self.transposed, dy, d, dpayload, scratch);
             let (places, elements) = if self.transposed { (payload, dy) } else { (dy, payload) };
             matrix.pull(places, elements, d, dx, scratch);
@@ -186,6 +210,11 @@ impl SortWith {
         Carrier { softness, network, distribution, descending, transposed }
     }
 
+    fn transport(&self) -> Transport {
+        let Self { softness, descending, transposed, .. } = *self;
+        Transport { softness, descending, transposed }
+    }
+
     /// The matrix of sorted values.
     fn matrix<'a, T: Real>(
         &self,
@@ -195,6 +224,7 @@ impl SortWith {
     ) -> Matrix<'a, T::Acc> {
         match self.method {
             PermutationMethod::NeuralSort => Matrix::neural(sorted, order, self.softness, scratch),
+            PermutationMethod::Lapsum => Matrix::laplace(sorted, order, self.softness, scratch),
             _ => Matrix::soft(sorted, order, self.softness, scratch),
         }
     }
@@ -203,7 +233,7 @@ impl SortWith {
 impl Contract<2> for SortWith {
     const SUMMARY: &'static str = "something sorted by a key, without the matrix";
     const PAPER: &'static str = "Cuturi et al., NeurIPS 2019, arXiv:1905.11885; those of the methods";
-    const COST: &'static str = "O(n log n + n d) by distance; O(n² d) or O(d n log² n) else; O(n d) memory";
+    const COST: &'static str = "O(n log n + n d), O(n² d) or O(d n log² n) by method; O(n d) memory";
 
     fn cases() -> Vec<Self> {
         let case = |method, softness, transposed, descending| Self {
@@ -225,6 +255,10 @@ impl Contract<2> for SortWith {
             case(PermutationMethod::NeuralSort, 5.0, true, false),
             case(PermutationMethod::SortingNetwork, 0.1, false, false),
             logistic,
+            case(PermutationMethod::Lapsum, 0.1, false, true),
+            case(PermutationMethod::Lapsum, 2.0, true, false),
+            case(PermutationMethod::Sinkhorn, 0.5, false, false),
+            case(PermutationMethod::Sinkhorn, 5.0, true, true),
         ]
     }
 
@@ -238,12 +272,13 @@ impl Contract<2> for SortWith {
 
     fn laws(&self) -> Vec<Law> {
         let sum = |v: &[f64]| v.iter().sum::<f64>();
-        let network = self.method == PermutationMethod::SortingNetwork;
+        let by_rows = [PermutationMethod::NeuralSort, PermutationMethod::SoftSortPrillo];
+        let doubly_stochastic = !by_rows.contains(&self.method);
         let mut laws = vec![Law::ShiftInvariant];
-        if self.transposed || network {
+        if self.transposed || doubly_stochastic {
             laws.push(Law::Vanishes("preserves_the_sum", Box::new(move |at| sum(at.x[1]) - sum(at.y[0]))));
         }
-        if !self.transposed || network {
+        if !self.transposed || doubly_stochastic {
             let largest = |v: &[f64]| v.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
             let beyond = move |at: Evaluated<'_>| (largest(at.y[0]) - largest(at.x[1])).max(0.0);
             laws.push(Law::Vanishes("stays_within_the_payload", Box::new(beyond)));
@@ -260,6 +295,8 @@ impl Contract<2> for SortWith {
                 soft_rows::naive(x, softness, descending, Projection::Softmax)
             }
             PermutationMethod::SortingNetwork => sorting_network_permutation::naive(self.carrier(), x),
+            PermutationMethod::Lapsum => laplace_rows::naive(x, softness, descending),
+            PermutationMethod::Sinkhorn => self.transport().naive(x),
         };
         let weight = |i: usize, j: usize| if self.transposed { p[j][i] } else { p[i][j] };
         let entry = |i: usize, c: usize| (0..n).map(|j| weight(i, j) * payload[j * d + c]).sum();
@@ -270,18 +307,19 @@ impl Contract<2> for SortWith {
 /// Sorts `payload` `(…, n, d)` by the keys `x` `(…, n)`, ascending: `P(x) · payload` with SoftSort's relaxed
 /// permutation matrix, without forming it.
 ///
-/// $$ Y_{ic} = \frac{\sum_j e^{-|x_{(i)} - x_j| / \varepsilon} \, V_{jc}}{\sum_j e^{-|x_{(i)} - x_j| / \varepsilon}} $$
+/// $$ Y_{ic} = \frac{\sum_j e^{-|x_{(i)} - x_j| / \varepsilon} V_{jc}}{\sum_j e^{-|x_{(i)} - x_j| / \varepsilon}} $$
 ///
 /// * Shapes: `(…, n)` and `(…, n, d)`, whose leading axes broadcast, to `(…, n, d)`; n ≥ 1.
 /// * Softness: ε, in the unit of `x`. Payloads mix where their keys are about that near.
-/// * Hard limit: the payload in the stable order of the keys.
+/// * Hard limit: the payload in the order of the keys. Equal keys share in the limit; the hard form takes them in
+///   order of their position.
 /// * Gradient: to keys and payload. Equal keys are told apart by their position.
 /// * A NaN among the keys makes the item NaN; a key of ±∞ goes to its end.
 /// * Cost: O(n log n + n d) forward and backward; O(n d) memory.
 /// * Errors: a softness that is not finite and above zero; n = 0.
 ///
-/// For NeuralSort and sorting [networks](Network), the transposed matrix, descending order or ragged batches,
-/// call [`evaluate`](supple_core::evaluate) with a [`SortWith`]; for gradients,
+/// For the other [methods](PermutationMethod), the transposed matrix, descending order or ragged batches, call
+/// [`evaluate`](supple_core::evaluate) with a [`SortWith`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///
 /// ```

@@ -2,13 +2,13 @@
 //!
 //! A comparator takes $(a, b)$ to
 //!
-//! $$ \min\nolimits' = a\, s + b\,(1 - s), \qquad \max\nolimits' = a\,(1 - s) + b\, s, \qquad
+//! $$ \min\nolimits' = a s + b (1 - s), \qquad \max\nolimits' = a (1 - s) + b s, \qquad
 //! s = F\big((b - a) / \varepsilon\big) $$
 //!
 //! with a distribution function $F$ that is symmetric about 0. With $t = \lvert b - a \rvert / \varepsilon$
 //! and the error $G(t) = t F(-t)$, this is
 //!
-//! $$ \min\nolimits' = \min(a, b) + \varepsilon\, G(t), \qquad \max\nolimits' = \max(a, b) - \varepsilon\, G(t). $$
+//! $$ \min\nolimits' = \min(a, b) + \varepsilon G(t), \qquad \max\nolimits' = \max(a, b) - \varepsilon G(t). $$
 //!
 //! The comparators are those of a [`Network`] that sorts: neighbours in $n$ layers, or a bitonic sort in
 //! $\tfrac12 k (k + 1)$ layers, $k = \lceil \log_2 n \rceil$. For n that is not a power of two, the bitonic
@@ -22,7 +22,7 @@
 //!   comes out as zero there. The gradient is never negative with `"cauchy"`, `"reciprocal"` and
 //!   `"optimal"`; with the others $G$ falls again, and a larger input can make an output smaller.
 //! * A NaN makes its whole item NaN. ±∞ goes to its end and leaves the others nearly as they were: a
-//!   comparator with it errs by $\varepsilon\, G(\infty)$.
+//!   comparator with it errs by $\varepsilon G(\infty)$.
 //! * Cost: O(n) a layer, forward and backward. Memory: one number for each comparator.
 //!
 //! Papers: Petersen, Borgelt, Kuehne, Deussen, *Differentiable sorting networks for scalable sorting and
@@ -32,7 +32,7 @@
 pub use super::network::Network;
 pub use super::swap::Distribution;
 
-use super::permutahedron::sort;
+use super::permutahedron::{check_length, sort};
 use super::swap::apart;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
@@ -70,8 +70,9 @@ impl Operator for SortingNetwork {
     const SIGNATURE: &'static str = "x(n) -> sorted(n)";
     type Saved<T: Real> = Saved<T>;
 
-    fn validate(&self, _: &[usize]) -> Result<(), Error> {
-        self.check(Self::NAME)
+    fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)?;
+        check_length(Self::NAME, sizes)
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
@@ -231,7 +232,7 @@ impl Contract for SortingNetwork {
 ///
 /// A comparator takes $(a, b)$ to
 ///
-/// $$ \min\nolimits' = a\, s + b\,(1 - s), \qquad \max\nolimits' = a\,(1 - s) + b\, s, \qquad
+/// $$ \min\nolimits' = a s + b (1 - s), \qquad \max\nolimits' = a (1 - s) + b s, \qquad
 /// s = \tfrac12 + \tfrac1\pi \arctan \frac{b - a}{\varepsilon} . $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, any n.

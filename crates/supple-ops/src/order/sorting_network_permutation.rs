@@ -2,7 +2,7 @@
 //!
 //! A soft comparator of $(a, b)$ with $s = F((b - a) / \varepsilon)$ multiplies its two wires by
 //!
-//! $$ \begin{pmatrix} s & 1 - s \\ 1 - s & s \end{pmatrix}, $$
+//! $$ \begin{pmatrix} s & 1 - s \cr 1 - s & s \end{pmatrix}, $$
 //!
 //! and the matrix $P$ is the product of these over all comparators of the network, the last one leftmost. It
 //! acts from the left: $P x$ is [`sorting_network`](super::sorting_network()), its rows are output positions.
@@ -25,6 +25,7 @@
 
 use super::carried::{Carrier, Passage};
 use super::network::Network;
+use super::permutahedron::check_length;
 use super::rows::{permutation, rows_sum_to_one, to_matrix};
 use super::swap::Distribution;
 use ndarray::{Array, ArrayView, Dimension};
@@ -53,8 +54,9 @@ impl Operator for SortingNetworkPermutation {
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
     type Saved<T: Real> = Passage<T>;
 
-    fn validate(&self, _: &[usize]) -> Result<(), Error> {
-        self.check(Self::NAME)
+    fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
+        self.check(Self::NAME)?;
+        check_length(Self::NAME, sizes)
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
@@ -183,7 +185,7 @@ pub(crate) fn naive(carrier: Carrier, x: &[f64]) -> Vec<Vec<f64>> {
 /// The relaxed permutation matrix of a bitonic sorting network along the last axis, for ascending order, with
 /// Cauchy's distribution function in its comparators.
 ///
-/// $$ P = \prod_{(i, j)} \begin{pmatrix} s & 1 - s \\ 1 - s & s \end{pmatrix}_{ij}, \qquad
+/// $$ P = \prod_{(i, j)} \begin{pmatrix} s & 1 - s \cr 1 - s & s \end{pmatrix}_{ij}, \qquad
 /// s = \tfrac12 + \tfrac1\pi \arctan \frac{b - a}{\varepsilon}, $$
 ///
 /// over the comparators of the network, each of which finds $(a, b)$ on its two wires.
