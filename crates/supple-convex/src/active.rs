@@ -7,8 +7,8 @@ use crate::problem::Problem;
 use supple_core::{Real, Scratch};
 use supple_numerics::factor::{add, dot};
 
-/// $$\begin{pmatrix} Q & C^\top \\ C & 0 \end{pmatrix} \begin{pmatrix} z \\ \mu \end{pmatrix} =
-/// \begin{pmatrix} -q \\ d \end{pmatrix}$$ with the rows of A and the active rows of G in C, b and the
+/// $$\begin{pmatrix} Q & C^\top \cr C & 0 \end{pmatrix} \begin{pmatrix} z \cr \mu \end{pmatrix} =
+/// \begin{pmatrix} -q \cr d \end{pmatrix}$$ with the rows of A and the active rows of G in C, b and the
 /// active entries of h in d, and their multipliers in μ; factored in plain numbers.
 ///
 /// The factor carries no tangents and needs none: one step of iterative refinement, with the residual in

@@ -4,7 +4,7 @@ use crate::dense::{self, add_product, add_transposed};
 use supple_core::Real;
 use supple_numerics::factor::{self, back_substitute_constant, forward_substitute_constant};
 
-/// The factors of $\begin{pmatrix} H & C^\top \\ C & 0 \end{pmatrix}$ for a positive definite H of order
+/// The factors of $\begin{pmatrix} H & C^\top \cr C & 0 \end{pmatrix}$ for a positive definite H of order
 /// n and k independent rows C: $H = U^\top U$, $W = C U^{-1}$, and the factor of $S = W W^\top$.
 ///
 /// H may stand for $Q + \rho C^\top C$, which has the same solutions as Q and is positive definite

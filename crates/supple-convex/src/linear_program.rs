@@ -8,7 +8,7 @@ use supple_ops::perturb::Oracle;
 
 const NAME: &str = "linear_program";
 
-/// $\theta \mapsto \arg\max \{\langle\theta, y\rangle : G y \le h, \ A y = b, \ l \le y \le u\}$, with
+/// $\theta \mapsto \arg\max \lbrace \langle\theta, y\rangle : G y \le h, \ A y = b, \ l \le y \le u\rbrace$, with
 /// some or all of $y$ whole numbers, solved by HiGHS.
 ///
 /// Bounds are 0 and ∞ unless said otherwise. Where several points are best, HiGHS picks one, always the

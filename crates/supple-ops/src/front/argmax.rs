@@ -25,7 +25,7 @@ front! {
         /// A norm instead of an entropy: options of equal value share alike.
         Normmax = "normmax", Normmax:
             |front| Normmax { softness: front.softness, ..Normmax::default() };
-        /// Softmax with Gumbel noise: a relaxed sample, and in straight-through mode a sample.
+        /// Softmax with Gumbel noise of scale 1: a relaxed sample, and in straight-through mode a sample.
         GumbelSoftmax = "gumbel_softmax", GumbelSoftmax:
             |front| GumbelSoftmax { softness: front.softness, seed: front.seed };
     }
@@ -52,9 +52,11 @@ impl Contract for Argmax {
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.
 /// * Softness: as the [method](ArgmaxMethod) has it; the unit of `x`.
-/// * Hard form and limit: one-hot at the first largest value; of `gumbel_softmax`, a sample of the softmax.
+/// * Hard form and limit: one-hot at the first largest value; of `gumbel_softmax` alone, a sample of softmax.
 /// * Cost, gradient, infinities: those of the method.
 /// * Errors: a softness that is not finite and above zero; n = 0.
+///
+/// For an α of your own, which is an input that gets a gradient, see [`entmax`](crate::choice::entmax()).
 ///
 /// For another axis, a seed or ragged batches, call [`evaluate`](supple_core::evaluate) with an [`Argmax`];
 /// for gradients, [`linearize`](supple_core::linearize).

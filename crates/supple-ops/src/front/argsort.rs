@@ -3,7 +3,8 @@
 use super::methods::front;
 use super::shaped;
 use crate::order::{
-    NeuralSortPermutation, SinkhornPermutation, SoftSortPrilloPermutation, SortingNetworkPermutation,
+    LapsumPermutation, NeuralSortPermutation, SinkhornPermutation, SoftSortPrilloPermutation,
+    SortingNetworkPermutation,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
@@ -11,20 +12,20 @@ use supple_core::{Contract, Error, Float, Law, Mode};
 front! {
     /// The permutation that sorts, as a matrix.
     pub struct Argsort("argsort", "x(n>=1) -> permutation(n,n)", 1) {
-        /// What the method's own operator calls so.
+        /// What the method's own operator calls so; the unit of `x`.
         softness: f64 = 0.1, Positive;
         /// Whether the largest value comes first.
         descending: bool = false, Any;
     }
     /// How to relax a permutation matrix.
     pub enum ArgsortMethod {
-        /// A softmax for each row: rows sum to one. Softness in the unit of `x`.
+        /// A softmax for each row: rows sum to one.
         NeuralSort = "neural_sort", NeuralSortPermutation: |front| NeuralSortPermutation {
             softness: front.softness,
             descending: front.descending,
             ..NeuralSortPermutation::default()
         };
-        /// A softmax of distances for each row (SoftSort): rows sum to one. Softness in the unit of `x`.
+        /// A softmax of distances for each row (SoftSort): rows sum to one.
         SoftSortPrillo = "soft_sort_prillo", SoftSortPrilloPermutation: |front| SoftSortPrilloPermutation {
             softness: front.softness,
             descending: front.descending,
@@ -35,13 +36,22 @@ front! {
             softness: front.softness,
             descending: front.descending,
         };
-        /// A bitonic network of Cauchy comparators: rows and columns sum to one. Softness in the unit of `x`.
+        /// A bitonic network of Cauchy comparators: rows and columns sum to one.
         SortingNetwork = "sorting_network", SortingNetworkPermutation: |front| SortingNetworkPermutation {
             softness: front.softness,
             descending: front.descending,
             ..SortingNetworkPermutation::default()
         };
+        /// Laplace distributions cut at thresholds: rows and columns sum to one.
+        Lapsum = "lapsum", LapsumPermutation: |front| LapsumPermutation {
+            softness: front.softness,
+            descending: front.descending,
+        };
     }
+    hard NeuralSortPermutation: |front| NeuralSortPermutation {
+        descending: front.descending,
+        ..NeuralSortPermutation::default()
+    };
 }
 
 impl Contract for Argsort {
@@ -58,6 +68,7 @@ impl Contract for Argsort {
             (SoftSortPrillo, 0.5, false),
             (Sinkhorn, 0.5, true),
             (SortingNetwork, 0.5, false),
+            (Lapsum, 0.5, true),
         ];
         cases.map(case).to_vec()
     }
@@ -74,8 +85,8 @@ impl Contract for Argsort {
 /// multiply by the matrix without forming it, [`SortWith`](crate::order::SortWith).
 ///
 /// * Shapes: `(…, n)` to `(…, n, n)`, n ≥ 1.
-/// * Softness: as the [method](ArgsortMethod) has it; its unit differs.
-/// * Hard form and limit: the permutation matrix.
+/// * Softness: as the [method](ArgsortMethod) has it; the unit of `x`.
+/// * Hard form and limit: the permutation matrix, which leaves equal values in their order.
 /// * Cost, gradient, infinities: those of the method.
 /// * Errors: a softness that is not finite and above zero; n = 0.
 ///

@@ -28,6 +28,7 @@ front! {
         Entmax15 = "entmax15", Expected<Entmax15>:
             |front| Expected(Entmax15 { softness: front.softness });
     }
+    hard LogSumExp: |front| LogSumExp { softness: front.softness };
 }
 
 impl Max {

@@ -12,8 +12,9 @@
 //!
 //! Each function takes a [`Mode`]: soft, hard, or straight-through, which is the hard value with the soft
 //! gradient. A method with its own parameters has them at their defaults here; the operator of that name has
-//! them all. The softness means what it means there: its unit differs from method to method, and the book has a
-//! table of the softness at which each method blurs as much as the others.
+//! them all. The hard form is the same for all methods, to the last digit, but for `gumbel_softmax`, whose is
+//! a sample. The softness means what it means there: the same number is not the same blur, nor always the same
+//! unit, and the book has a table of the softness at which each method blurs as much as the others.
 //!
 //! To make the softness relative to the data, wrap the operator:
 //! [`Standardized`](supple_core::Standardized)`(Sort { .. })`. To work on groups within one array:

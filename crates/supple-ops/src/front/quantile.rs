@@ -10,20 +10,20 @@ use supple_core::{Contract, Error, Float, Inputs, Law, Mode, Sample, Stream, eva
 front! {
     /// A quantile.
     pub struct Quantile("quantile", "x(n>=1), q() -> quantile()", 2) {
-        /// What the method's own operator calls so.
+        /// What the method's own operator calls so, with the unit that the method has.
         softness: f64 = 0.1, Positive;
     }
     /// How to relax a quantile.
     pub enum QuantileMethod {
-        /// Of values sorted by [`SortMethod::L2`].
+        /// Of values sorted by [`SortMethod::L2`], with its unit: one over that of `x`.
         L2 = "l2", Interpolated<Sort>: |front| sorted(front, SortMethod::L2);
-        /// Of values sorted by [`SortMethod::Entropic`].
+        /// Of values sorted by [`SortMethod::Entropic`]: `x` and softness without a unit.
         Entropic = "entropic", Interpolated<Sort>: |front| sorted(front, SortMethod::Entropic);
-        /// Of values sorted by [`SortMethod::ThreeHalves`].
+        /// Of values sorted by [`SortMethod::ThreeHalves`], with its unit: one over the root of that of `x`.
         ThreeHalves = "p3/2", Interpolated<Sort>: |front| sorted(front, SortMethod::ThreeHalves);
-        /// Of values sorted by [`SortMethod::FourThirds`].
+        /// Of values sorted by [`SortMethod::FourThirds`], with its unit: one over the cube root of that of `x`.
         FourThirds = "p4/3", Interpolated<Sort>: |front| sorted(front, SortMethod::FourThirds);
-        /// Of values sorted by [`SortMethod::NeuralSort`].
+        /// Of values sorted by [`SortMethod::NeuralSort`]; softness in the unit of `x`, as in all that follow.
         NeuralSort = "neural_sort", Interpolated<Sort>: |front| sorted(front, SortMethod::NeuralSort);
         /// Of values sorted by [`SortMethod::SoftSortPrillo`].
         SoftSortPrillo = "soft_sort_prillo", Interpolated<Sort>:
@@ -35,18 +35,20 @@ front! {
             |front| sorted(front, SortMethod::SortingNetwork);
         /// Of values sorted by [`SortMethod::Lapsum`].
         Lapsum = "lapsum", Interpolated<Sort>: |front| sorted(front, SortMethod::Lapsum);
-        /// Where a distribution smoothed by the logistic one reaches q.
+        /// Where a distribution smoothed by the logistic one reaches the levels of two places.
         Logistic = "logistic", Unweighted<SmoothedQuantile>: |front| smoothed(front, Distribution::Logistic);
-        /// Where a distribution smoothed by Gauss's reaches q.
+        /// Where a distribution smoothed by Gauss's reaches the levels of two places.
         Gaussian = "gaussian", Unweighted<SmoothedQuantile>: |front| smoothed(front, Distribution::Gaussian);
-        /// Where a distribution smoothed by Laplace's reaches q.
+        /// Where a distribution smoothed by Laplace's reaches the levels of two places: the value of
+        /// [`Lapsum`](Self::Lapsum), without a sort.
         Laplace = "laplace", Unweighted<SmoothedQuantile>: |front| smoothed(front, Distribution::Laplace);
-        /// Entropic transport to three anchors.
+        /// Entropic transport to three anchors, at the levels of two places.
         Transport = "transport", Unweighted<TransportQuantile>: |front| Unweighted(TransportQuantile {
             softness: front.softness,
             ..TransportQuantile::default()
         });
     }
+    hard Interpolated<Sort>: |front| sorted(front, SortMethod::L2);
 }
 
 fn sorted(front: &Quantile, method: SortMethod) -> Interpolated<Sort> {
@@ -94,9 +96,7 @@ impl Contract<2> for Quantile {
     }
 
     fn sample(&self, _: &[usize], [n, _]: [usize; 2], random: &mut Stream) -> Sample<2> {
-        // Away from the ends, which not all methods have.
-        let q = 0.1 + 0.8 / (1.0 + random.normal().exp());
-        Sample { x: [random.normals(n), vec![q]], k: [] }
+        Sample { x: [random.normals(n), vec![1.0 / (1.0 + random.normal().exp())]], k: [] }
     }
 
     fn free(&self) -> [bool; 2] {
@@ -106,17 +106,18 @@ impl Contract<2> for Quantile {
 
 /// The quantile at `q` along the last axis, by the method of your choice.
 ///
-/// * Shapes: `(…, n)` to `(…)`, n ≥ 1; 0 ≤ q ≤ 1, for the last four methods strictly between.
+/// * Shapes: `(…, n)` to `(…)`, n ≥ 1; 0 ≤ q ≤ 1.
 /// * Softness: as the [method](QuantileMethod) has it; its unit differs.
-/// * Hard form and limit: for the methods that sort, the value at place $1 + q (n - 1)$, between two places by
-///   linear interpolation, which is what NumPy and LibTorch do unasked; for the last four, as their operators
-///   have it.
+/// * Hard form and limit: the value at place $1 + q (n - 1)$, between two places by linear interpolation,
+///   which is what NumPy and LibTorch do unasked. Each method relaxes the values at the two places: those
+///   that sort take them from the sorted values; the last four ask their operators for the levels
+///   $(j - \frac12) / n$ of the places j, the transport with a band of half the share of one value. For other
+///   conventions, weights or a wider band, call [`SmoothedQuantile`] or [`TransportQuantile`].
 /// * Cost, gradient, infinities: those of the method. There is a gradient to q.
 /// * Errors: a softness that is not finite and above zero; n = 0; q out of range.
 ///
 /// For another axis, ragged batches, or a q for each item, call [`evaluate`](supple_core::evaluate) with a
-/// [`Quantile`]; for gradients, [`linearize`](supple_core::linearize); for weights,
-/// [`SmoothedQuantile`].
+/// [`Quantile`]; for gradients, [`linearize`](supple_core::linearize).
 ///
 /// ```
 /// use ndarray::{arr0, array};

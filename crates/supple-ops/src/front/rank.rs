@@ -12,14 +12,14 @@ use supple_core::{Contract, Error, Float, Law, Mode};
 front! {
     /// Ranks from 1.
     pub struct Rank("rank", "x(n>=1) -> ranks(n)", 1) {
-        /// What the method's own operator calls so.
+        /// What the method's own operator calls so; the unit of `x`.
         softness: f64 = 0.1, Positive;
         /// Whether the largest value has rank 1.
         descending: bool = false, Any;
     }
     /// How to relax ranks.
     pub enum RankMethod {
-        /// Projection onto the permutahedron; softness in the unit of `x`.
+        /// Projection onto the permutahedron.
         L2 = "l2", SoftRank: |front| permutahedron(front, Regularization::L2);
         /// The same with entropy.
         Entropic = "entropic", SoftRank: |front| permutahedron(front, Regularization::Entropic);
@@ -27,13 +27,13 @@ front! {
         ThreeHalves = "p3/2", SoftRank: |front| permutahedron(front, Regularization::ThreeHalves);
         /// The same with the 4/3-norm.
         FourThirds = "p4/3", SoftRank: |front| permutahedron(front, Regularization::FourThirds);
-        /// Each pair compared by the logistic distribution; softness in the unit of `x`.
+        /// Each pair compared by the logistic distribution.
         Pairwise = "pairwise", PairwiseRank: |front| PairwiseRank {
             softness: front.softness,
             descending: front.descending,
             ..PairwiseRank::default()
         };
-        /// Each pair compared by the Laplace distribution, in O(n log n); softness in the unit of `x`.
+        /// Each pair compared by the Laplace distribution, in O(n log n).
         Lapsum = "lapsum", LapsumRank:
             |front| LapsumRank { softness: front.softness, descending: front.descending };
         /// Entropic transport to sorted anchors.
@@ -44,15 +44,16 @@ front! {
             },
             second: Second::Uniform,
         };
-        /// The mean place under NeuralSort's matrix; softness in the unit of `x`.
+        /// The mean place under NeuralSort's matrix.
         NeuralSort = "neural_sort", Given<SortWith>: |front| places(front, PermutationMethod::NeuralSort);
-        /// The mean place under SoftSort's matrix; softness in the unit of `x`.
+        /// The mean place under SoftSort's matrix.
         SoftSortPrillo = "soft_sort_prillo", Given<SortWith>:
             |front| places(front, PermutationMethod::SoftSortPrillo);
-        /// The mean place in a bitonic network; softness in the unit of `x`.
+        /// The mean place in a bitonic network.
         SortingNetwork = "sorting_network", Given<SortWith>:
             |front| places(front, PermutationMethod::SortingNetwork);
     }
+    hard SoftRank: |front| permutahedron(front, Regularization::L2);
 }
 
 fn permutahedron(front: &Rank, regularization: Regularization) -> SoftRank {
@@ -99,8 +100,9 @@ impl Contract for Rank {
 /// Ranks along the last axis, 1 for the smallest, by the method of your choice.
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.
-/// * Softness: as the [method](RankMethod) has it; its unit differs.
-/// * Hard form and limit: the ranks; how equal values share is the method's.
+/// * Softness: as the [method](RankMethod) has it; the unit of `x`.
+/// * Hard form: the ranks, of which equal values share the mean, whatever the method. It is the limit too,
+///   but how equal values share there is the method's.
 /// * Cost, gradient, infinities: those of the method.
 /// * Errors: a softness that is not finite and above zero; n = 0.
 ///

@@ -12,7 +12,7 @@ use supple_core::{Contract, Error, Float, Law, Mode};
 front! {
     /// Sorted values.
     pub struct Sort("sort", "x(n>=1) -> sorted(n)", 1) {
-        /// What the method's own operator calls so.
+        /// What the method's own operator calls so, which has the unit.
         softness: f64 = 0.1, Positive;
         /// Whether the largest value comes first.
         descending: bool = false, Any;
@@ -21,11 +21,11 @@ front! {
     pub enum SortMethod {
         /// Projection onto the permutahedron; softness in one over the unit of `x`.
         L2 = "l2", SoftSort: |front| permutahedron(front, Regularization::L2);
-        /// The same with entropy; `x` without a unit.
+        /// The same with entropy; `x` and softness without a unit.
         Entropic = "entropic", SoftSort: |front| permutahedron(front, Regularization::Entropic);
-        /// The same with the 3/2-norm.
+        /// The same with the 3/2-norm; softness in one over the square root of the unit of `x`.
         ThreeHalves = "p3/2", SoftSort: |front| permutahedron(front, Regularization::ThreeHalves);
-        /// The same with the 4/3-norm.
+        /// The same with the 4/3-norm; softness in one over the cube root of the unit of `x`.
         FourThirds = "p4/3", SoftSort: |front| permutahedron(front, Regularization::FourThirds);
         /// A softmax for each place; softness in the unit of `x`.
         NeuralSort = "neural_sort", NeuralSort:
@@ -33,7 +33,7 @@ front! {
         /// Averages by distance (SoftSort); softness in the unit of `x`.
         SoftSortPrillo = "soft_sort_prillo", SoftSortPrillo:
             |front| SoftSortPrillo { softness: front.softness, descending: front.descending };
-        /// Entropic transport to sorted anchors.
+        /// Entropic transport to sorted anchors; softness in the unit of `x`.
         Sinkhorn = "sinkhorn", Given<SinkhornSort>: |front| Given {
             operator: SinkhornSort {
                 softness: front.softness,
@@ -51,6 +51,7 @@ front! {
         Lapsum = "lapsum", LapsumSort:
             |front| LapsumSort { softness: front.softness, descending: front.descending };
     }
+    hard SoftSort: |front| permutahedron(front, Regularization::L2);
 }
 
 fn permutahedron(front: &Sort, regularization: Regularization) -> SoftSort {

@@ -3,9 +3,9 @@
 use super::adapters::{Given, Second, Summed};
 use super::alike;
 use super::methods::front;
-use crate::order::PermutationMethod;
 use crate::select::{
-    LapsumTopK, Regularization, RowTopK, SoftTopK, SubsetMarginals, SuccessiveSoftmax, TransportTopK,
+    LapsumTopK, Regularization, RowMethod, RowTopK, SoftTopK, SubsetMarginals, SuccessiveSoftmax,
+    TransportTopK,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{Contract, Error, Float, Law, Mode};
@@ -15,7 +15,7 @@ front! {
     pub struct TopK("top_k", "x(n>=1) -> mask(n)", 1) {
         /// How many to choose; at most n.
         k: usize = 1, AtLeast(1.0);
-        /// What the method's own operator calls so; the unit of `x` but for `transport`.
+        /// What the method's own operator calls so; the unit of `x`.
         softness: f64 = 0.1, Positive;
     }
     /// How to relax the choice of k.
@@ -38,7 +38,7 @@ front! {
         /// How likely each is in a random subset of k (SIMPLE's marginals).
         Subset = "subset", SubsetMarginals:
             |front| SubsetMarginals { k: front.k, softness: front.softness };
-        /// A softmax k times over, each without what was chosen before.
+        /// A softmax k times over, each without what was chosen before; `x` is the logarithm of weights.
         Successive = "successive_softmax", SuccessiveSoftmax: |front| SuccessiveSoftmax {
             k: front.k,
             softness: front.softness,
@@ -50,21 +50,22 @@ front! {
             k: front.k,
         };
         /// The first k rows of NeuralSort's matrix.
-        NeuralSort = "neural_sort", Summed<RowTopK>: |front| rows(front, PermutationMethod::NeuralSort);
+        NeuralSort = "neural_sort", Summed<RowTopK>: |front| rows(front, RowMethod::NeuralSort);
         /// The first k rows of SoftSort's matrix.
         SoftSortPrillo = "soft_sort_prillo", Summed<RowTopK>:
-            |front| rows(front, PermutationMethod::SoftSortPrillo);
+            |front| rows(front, RowMethod::SoftSortPrillo);
         /// The first k rows of a bitonic network's matrix.
         SortingNetwork = "sorting_network", Summed<RowTopK>:
-            |front| rows(front, PermutationMethod::SortingNetwork);
+            |front| rows(front, RowMethod::SortingNetwork);
     }
+    hard SoftTopK: |front| capped_simplex(front, Regularization::L2);
 }
 
 fn capped_simplex(front: &TopK, regularization: Regularization) -> SoftTopK {
     SoftTopK { k: front.k, softness: front.softness, regularization }
 }
 
-fn rows(front: &TopK, method: PermutationMethod) -> Summed<RowTopK> {
+fn rows(front: &TopK, method: RowMethod) -> Summed<RowTopK> {
     let &TopK { k, softness, .. } = front;
     Summed { rows: RowTopK { method, k, softness, ..RowTopK::default() }, k }
 }
@@ -95,7 +96,7 @@ impl Contract for TopK {
     }
 
     fn test_sizes(&self) -> Vec<Vec<usize>> {
-        [1, 2, 6].map(|more| vec![self.k + more]).to_vec()
+        [0, 1, 2, 6].map(|more| vec![self.k + more]).to_vec()
     }
 
     fn laws(&self) -> Vec<Law> {
@@ -107,9 +108,9 @@ impl Contract for TopK {
 /// The mask of the `k` largest along the last axis, by the method of your choice.
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, 1 ≤ k ≤ n.
-/// * Softness: as the [method](TopKMethod) has it.
-/// * Hard form and limit: the 0/1 mask of the k largest. The entries sum to k in every method; those summed
-///   from rows may exceed 1.
+/// * Softness: as the [method](TopKMethod) has it; the unit of `x`.
+/// * Hard form and limit: the 0/1 mask of the k largest; in the hard form, the first of equal values. The
+///   entries sum to k in every method; those summed from rows may exceed 1.
 /// * Cost, gradient, infinities: those of the method.
 /// * Errors: a softness that is not finite and above zero; k = 0 or k > n.
 ///

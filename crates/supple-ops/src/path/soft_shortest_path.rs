@@ -4,7 +4,7 @@
 //! [`SmoothMax`](supple_numerics::smooth_max::SmoothMax), over the edges into a node,
 //!
 //! $$V(\mathrm{source}) = 0, \qquad
-//! V(v) = \min\nolimits_\Omega \{ V(u) + c_e : e = (u, v) \}, \qquad
+//! V(v) = \min\nolimits_\Omega \lbrace V(u) + c_e : e = (u, v) \rbrace, \qquad
 //! \mathrm{value} = V(\mathrm{target}),$$
 //!
 //! and `usage` is its gradient $\partial \mathrm{value} / \partial c$: a unit flow from source to target.

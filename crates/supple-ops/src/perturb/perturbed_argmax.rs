@@ -10,7 +10,7 @@
 //! $\nu' = -\nabla \log p$ of the noise,
 //!
 //! $$\frac{\partial}{\partial\theta} \langle \bar y, y_\sigma\rangle = \frac{1}{\sigma (S - 1)} \sum_s
-//! \Bigl(\langle \bar y, y_s\rangle - \tfrac{1}{S} \sum_t \langle \bar y, y_t\rangle\Bigr)\, \nu'(Z_s),$$
+//! \Bigl(\langle \bar y, y_s\rangle - \tfrac{1}{S} \sum_t \langle \bar y, y_t\rangle\Bigr) \nu'(Z_s),$$
 //!
 //! the score function with the mean of the *other* samples as its baseline, which leaves it unbiased (one
 //! sample has no baseline). It needs nothing of the oracle but solutions, so it is right for an oracle that

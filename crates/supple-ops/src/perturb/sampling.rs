@@ -60,8 +60,8 @@ impl Samples {
         self.each(theta, theta.len(), |thetas, ys| oracle.solve_many(theta.len(), thetas, ys), visit)
     }
 
-    /// The gradient of $\mathrm{E}\, c(x + \sigma Z)$ from the values $c_s$ at the samples:
-    /// $\frac{1}{\sigma (S - 1)} \sum_s (c_s - \bar c)\, \nu'(Z_s)$. Subtracting the mean of all
+    /// The gradient of $\mathrm{E} c(x + \sigma Z)$ from the values $c_s$ at the samples:
+    /// $\frac{1}{\sigma (S - 1)} \sum_s (c_s - \bar c) \nu'(Z_s)$. Subtracting the mean of all
     /// values is, by the factor $S / (S - 1)$, the same as subtracting from each the mean of the others.
     pub fn score_gradient<T: Real>(&self, values: &[f64], dx: &mut [T]) {
         let count = self.count as f64;

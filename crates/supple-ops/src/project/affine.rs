@@ -3,7 +3,7 @@
 use supple_core::{Fault, Real};
 use supple_numerics::elementary::{dot, sum_by};
 
-/// The step from `x` to $\{\langle a, y \rangle = b\}$ along its normal: $y = x - t a$ with
+/// The step from `x` to $\lbrace \langle a, y \rangle = b\rbrace$ along its normal: $y = x - t a$ with
 /// $t = (\langle a, x \rangle - b) / \lVert a \rVert^2$.
 ///
 /// The equation is scaled by the largest entry of `a`, which changes nothing but keeps the squares in range.

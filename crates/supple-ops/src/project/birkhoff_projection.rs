@@ -1,6 +1,6 @@
 //! Projection onto the Birkhoff polytope, the doubly stochastic matrices: relaxed permutations.
 //!
-//! $$ P = \operatorname*{argmax}_{P \ge 0,\ P 1 = 1,\ P^\top 1 = 1} \langle P, X \rangle - \varepsilon \, \Omega(P) $$
+//! $$ P = \operatorname*{argmax}_{P \ge 0,\ P 1 = 1,\ P^\top 1 = 1} \langle P, X \rangle - \varepsilon \Omega(P) $$
 //!
 //! * `"l2"`: $\Omega = \tfrac12 \lVert P \rVert^2$ gives the Euclidean projection of $X / \varepsilon$, which
 //!   is sparse: [`transport_projection`](super::transport_projection()) with all sums one.

@@ -266,7 +266,7 @@ impl Contract<5> for BoxSectionProjection {
     }
 }
 
-/// The nearest point to `x` of the set $\{l \le y \le u, \langle c, y \rangle = s\}$, along the last axis,
+/// The nearest point to `x` of the set $\lbrace l \le y \le u, \langle c, y \rangle = s\rbrace$, along the last axis,
 /// with `weights` c, bounds `lower` l and `upper` u, and the `total` s.
 ///
 /// $$ y_i = \min(\max(x_i + \lambda c_i, l_i), u_i) $$

@@ -165,7 +165,7 @@ impl Contract<2> for CappedSimplexProjection {
     }
 }
 
-/// The nearest point to `x` of the capped simplex $\{0 \le y \le 1, \sum_i y_i = s\}$, along the last axis,
+/// The nearest point to `x` of the capped simplex $\lbrace 0 \le y \le 1, \sum_i y_i = s\rbrace$, along the last axis,
 /// for a real total s.
 ///
 /// $$ y_i = \min(\max(x_i - \tau, 0), 1), \qquad \sum_i y_i = s $$

@@ -1,7 +1,7 @@
 //! Euclidean projection onto a half-space.
 //!
 //! $$ y = \operatorname*{argmin}_{\langle a, y \rangle \le b} \tfrac12 \lVert y - x \rVert^2
-//! = x - \frac{\max(\langle a, x \rangle - b, 0)}{\lVert a \rVert^2} \, a $$
+//! = x - \frac{\max(\langle a, x \rangle - b, 0)}{\lVert a \rVert^2} a $$
 //!
 //! * Gradient: inside, and on the plane (a kink), that of the identity. Outside, that of
 //!   [`hyperplane_projection`](super::hyperplane_projection()), to the point, the normal and the offset.
@@ -103,7 +103,7 @@ impl Contract<3> for HalfSpaceProjection {
 /// The nearest point to `x` of the half-space $\langle a, y \rangle \le b$, along the last axis, with the
 /// `normal` a and the `offset` b.
 ///
-/// $$ y = x - \frac{\max(\langle a, x \rangle - b, 0)}{\lVert a \rVert^2} \, a $$
+/// $$ y = x - \frac{\max(\langle a, x \rangle - b, 0)}{\lVert a \rVert^2} a $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1; `normal` is `(…, n)` too, with leading axes that broadcast to those
 ///   of `x`.

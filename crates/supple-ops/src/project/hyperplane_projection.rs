@@ -85,7 +85,7 @@ impl Contract<3> for HyperplaneProjection {
 /// The nearest point to `x` of the hyperplane $\langle a, y \rangle = b$, along the last axis, with the
 /// `normal` a and the `offset` b.
 ///
-/// $$ y = x - \frac{\langle a, x \rangle - b}{\lVert a \rVert^2} \, a $$
+/// $$ y = x - \frac{\langle a, x \rangle - b}{\lVert a \rVert^2} a $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1; `normal` is `(…, n)` too, with leading axes that broadcast to those
 ///   of `x`.

@@ -1,7 +1,7 @@
 //! Euclidean projection onto a ball.
 //!
 //! $$ y = \operatorname*{argmin}_{\lVert y \rVert \le r} \tfrac12 \lVert y - x \rVert^2, \qquad
-//! y = x \, \min\!\left(1, \frac{r}{\lVert x \rVert}\right) $$
+//! y = x \min\left(1, \frac{r}{\lVert x \rVert}\right) $$
 //!
 //! * Gradient: inside of the ball and on it (a kink) that of the identity. Outside, with
 //!   $u = x / \lVert x \rVert$, $\bar x = \frac{r}{\lVert x \rVert} (\bar y - \langle u, \bar y \rangle u)$
@@ -151,7 +151,7 @@ impl Contract<2> for L2BallProjection {
 
 /// The nearest point to `x` of the ball $\lVert y \rVert \le r$, along the last axis.
 ///
-/// $$ y = x \, \min\!\left(1, \frac{r}{\lVert x \rVert}\right) $$
+/// $$ y = x \min\left(1, \frac{r}{\lVert x \rVert}\right) $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`.
 /// * Gradient: that of the identity inside of the ball and on it; outside, what is across `x` shrinks as `x`

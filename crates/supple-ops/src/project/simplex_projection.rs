@@ -145,7 +145,7 @@ impl Contract<2> for SimplexProjection {
     }
 }
 
-/// The nearest point to `x` of the simplex $\{y \ge 0, \sum_i y_i = s\}$, along the last axis.
+/// The nearest point to `x` of the simplex $\lbrace y \ge 0, \sum_i y_i = s\rbrace$, along the last axis.
 ///
 /// $$ y_i = \max(x_i - \tau, 0), \qquad \sum_i y_i = s $$
 ///

@@ -1,6 +1,6 @@
 //! A quantile of a weighted sample, by inversion of its smoothed cumulative distribution.
 //!
-//! $$ \sum_i w_i \, F\!\left(\frac{v - x_i}{\varepsilon}\right) = q \sum_i w_i $$
+//! $$ \sum_i w_i F\left(\frac{v - x_i}{\varepsilon}\right) = q \sum_i w_i $$
 //!
 //! for a distribution function $F$: each value is blurred to a distribution of scale ε about it, and $v$ is the
 //! quantile of their mixture. All of `x`, `weights` and the level `q` get a gradient.
@@ -293,7 +293,7 @@ impl Contract<3> for SmoothedQuantile {
 /// The quantile at level `q` `(…)` of `x` `(…, n)` with `weights` `(…, n)`, smoothed by a logistic distribution
 /// about each value: the $v$ that solves
 ///
-/// $$ \sum_i w_i \, F\!\left(\frac{v - x_i}{\varepsilon}\right) = q \sum_i w_i,
+/// $$ \sum_i w_i F\left(\frac{v - x_i}{\varepsilon}\right) = q \sum_i w_i,
 /// \qquad F(t) = \frac{1}{1 + e^{-t}} $$
 ///
 /// * Shapes: `(…, n)`, `(…, n)` and `(…)`, where leading axes of 1 are repeated, to `(…)`; n ≥ 1.

@@ -1,10 +1,10 @@
 //! A quantile of a weighted sample, by entropic optimal transport to three anchors.
 //!
-//! The sample is moved to anchors with the masses $b = (q - t/2, \, t, \, 1 - q - t/2)$. In the order of the
+//! The sample is moved to anchors with the masses $b = (q - t/2, t, 1 - q - t/2)$. In the order of the
 //! values, the middle one then holds those about the level $q$:
 //!
-//! $$ v = \frac1t \sum_i P_{i2} \, x_i, \qquad
-//! P = \operatorname*{argmin}_{P 1 = w / \sum w, \; P^\top 1 = b} \; \sum_{ij} P_{ij} (x_i - y_j)^2 +
+//! $$ v = \frac1t \sum_i P_{i2} x_i, \qquad
+//! P = \operatorname*{argmin}_{P 1 = w / \sum w, P^\top 1 = b} \sum_{ij} P_{ij} (x_i - y_j)^2 +
 //! \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1) $$
 //!
 //! with the anchors $y = (0, \tfrac12, 1)$. Only their distance ½ has a meaning: what a squared distance says
@@ -70,12 +70,12 @@ impl TransportQuantile {
             *origin = split.mirror(split.centre());
             split.give(scratch);
         }
-        solve(x, &masses.sample, b, self.softness, cuts, Self::resolution::<T>(), scratch)
+        solve(x, &masses.sample, b, self.softness, cuts, self.resolution::<T>(), scratch)
     }
 
-    /// The share of the sample that is as good as nothing.
-    fn resolution<T: Real>() -> f64 {
-        4.0 * T::Value::EPSILON
+    /// The share of the sample that is as good as nothing: very little of the band.
+    fn resolution<T: Real>(&self) -> f64 {
+        40.0 * T::Value::EPSILON * self.width
     }
 
     /// The value from the cuts' values, with all tangents if `T` has them; they are given to the cuts too.
@@ -107,7 +107,7 @@ impl TransportQuantile {
             gradients.into_iter().for_each(|g| scratch.reals.give(g));
             let sums = shares.sums(&masses.sample);
             let gap = [0, 1, 2].map(|j| masses.anchors[j] - sums.mass[j]);
-            let moves = sums.solve(gap, sums.flat(Self::resolution::<T>()));
+            let moves = sums.solve(gap, sums.flat(self.resolution::<T>()));
             cuts.shift.iter_mut().zip(moves).for_each(|(shift, by)| *shift += by);
         }
         shares.give(scratch);
@@ -144,7 +144,7 @@ impl TransportQuantile {
         }
         pulled[0] += sums.common[1] * between;
         pulled[2] += -sums.common[1] * between;
-        let flat = sums.flat(Self::resolution::<T>());
+        let flat = sums.flat(self.resolution::<T>());
         let mut prices = sums.solve(pulled, flat);
         for j in (0..2).filter(|&j| flat[j]) {
             // In a gap, all that is near the cut is taken to be at it.
@@ -337,7 +337,7 @@ impl Contract<3> for TransportQuantile {
 /// three anchors, of which the middle one holds a tenth of the sample about the level: the mean of what goes
 /// there,
 ///
-/// $$ v = \frac1t \sum_i P_{i2} \, x_i, \qquad b = (q - t/2, \, t, \, 1 - q - t/2), \quad t = 0.1 $$
+/// $$ v = \frac1t \sum_i P_{i2} x_i, \qquad b = (q - t/2, t, 1 - q - t/2), \quad t = 0.1 $$
 ///
 /// * Shapes: `(…, n)`, `(…, n)` and `(…)`, where leading axes of 1 are repeated, to `(…)`; n ≥ 1.
 /// * Softness: ε, in the unit of `x`. As it grows, $v$ tends to the weighted mean, whatever the level.

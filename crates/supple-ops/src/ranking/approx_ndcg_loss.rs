@@ -1,7 +1,7 @@
 //! ApproxNDCG: one minus the normalised discounted cumulative gain at smooth ranks.
 //!
 //! $$ L(s, t) = 1 - \frac{1}{Z} \sum_i \frac{2^{t_i} - 1}{\log_2(1 + r_i)}, \qquad
-//! r_i = 1 + \sum_{j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+//! r_i = 1 + \sum_{j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 //!
 //! for scores $s$ and relevances $t \ge 0$, with the logistic function σ and $Z$ the sum of the best order.
 //! The largest score has rank 1.
@@ -128,6 +128,9 @@ impl Operator<2> for ApproxNdcgLoss {
             let Some(gains) = Gains::of(relevance, scores.len(), scratch)? else {
                 return Ok(T::Acc::zero());
             };
+            if !lists::all_finite(scores) {
+                return Ok(T::Acc::nan());
+            }
             let mut ranks = scratch.reals.zeros(scores.len());
             average_ranks(scores, true, &mut ranks, scratch);
             let mut wide = scratch.wide.empty();
@@ -184,7 +187,7 @@ impl Contract<2> for ApproxNdcgLoss {
 /// One minus the NDCG of `scores` `(…, n)` for relevances of the same shape, at pairwise logistic ranks.
 ///
 /// $$ L(s, t) = 1 - \frac{1}{Z} \sum_i \frac{2^{t_i} - 1}{\log_2(1 + r_i)}, \qquad
-/// r_i = 1 + \sum_{j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+/// r_i = 1 + \sum_{j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 ///
 /// * Shapes: `(…, n)` twice to `(…)`. Relevances are at least 0; an entry of relevance −∞ is ignored.
 /// * Softness: ε, in the unit of the scores; the paper's $1 / \alpha$.

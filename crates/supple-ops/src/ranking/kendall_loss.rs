@@ -1,6 +1,6 @@
 //! One minus Kendall's τ, with a smooth comparison of the scores.
 //!
-//! $$ L(s, t) = 1 - \frac1N \sum_{i < j} \tanh\!\left(\frac{s_i - s_j}{\varepsilon}\right) \operatorname{sign}(t_i - t_j) $$
+//! $$ L(s, t) = 1 - \frac1N \sum_{i < j} \tanh\left(\frac{s_i - s_j}{\varepsilon}\right) \operatorname{sign}(t_i - t_j) $$
 //!
 //! for scores $s$ and a target $t$, with $N$ the number of pairs whose targets differ. It lies in \[0, 2\].
 //!
@@ -128,6 +128,9 @@ impl Operator<2> for KendallLoss {
             if lists::all_equal(target) {
                 return Ok(T::Acc::zero());
             }
+            if !lists::all_finite(scores) {
+                return Ok(T::Acc::nan());
+            }
             let (order, sorted) = argsort(scores, true, scratch);
             let targets = Targets::new(target, &order, scratch);
             let mut start = 0;
@@ -254,7 +257,7 @@ impl Contract<2> for KendallLoss {
 /// One minus Kendall's τ between `scores` `(…, n)` and a target of the same shape, with a smooth comparison
 /// of the scores.
 ///
-/// $$ L(s, t) = 1 - \frac1N \sum_{i < j} \tanh\!\left(\frac{s_i - s_j}{\varepsilon}\right) \operatorname{sign}(t_i - t_j) $$
+/// $$ L(s, t) = 1 - \frac1N \sum_{i < j} \tanh\left(\frac{s_i - s_j}{\varepsilon}\right) \operatorname{sign}(t_i - t_j) $$
 ///
 /// with $N$ the number of pairs whose targets differ.
 ///

@@ -1,7 +1,7 @@
 //! LambdaLoss: a logistic loss for each pair, weighted by what the pair means for the NDCG.
 //!
-//! $$ L(s, t) = \frac1Z \sum_{t_i > t_j} w_{ij} \, (2^{t_i} - 2^{t_j}) \log_2 \bigl( 1 + e^{-(s_i - s_j) / \varepsilon} \bigr),
-//! \qquad w_{ij} = \lvert d(r_i) - d(r_j) \rvert + \mu \, \bigl( d(m) - d(m + 1) \bigr), \quad m = \lvert r_i - r_j \rvert $$
+//! $$ L(s, t) = \frac1Z \sum_{t_i > t_j} w_{ij} (2^{t_i} - 2^{t_j}) \log_2 \bigl( 1 + e^{-(s_i - s_j) / \varepsilon} \bigr),
+//! \qquad w_{ij} = \lvert d(r_i) - d(r_j) \rvert + \mu \bigl( d(m) - d(m + 1) \bigr), \quad m = \lvert r_i - r_j \rvert $$
 //!
 //! for scores $s$ and relevances $t \ge 0$, with the ranks $r$ of the scores, the largest of which has rank
 //! 1, the discount $d(r) = 1 / \log_2(1 + r)$, and $Z$ the discounted sum of $2^t - 1$ in the best order.
@@ -279,7 +279,7 @@ impl Contract<2> for LambdaLoss {
 /// LambdaLoss of `scores` `(…, n)` for relevances of the same shape: a logistic loss for each pair, weighted
 /// by what the pair means for the NDCG.
 ///
-/// $$ L(s, t) = \frac1Z \sum_{t_i > t_j} w_{ij} \, (2^{t_i} - 2^{t_j}) \log_2 \bigl( 1 + e^{-(s_i - s_j) / \varepsilon} \bigr) $$
+/// $$ L(s, t) = \frac1Z \sum_{t_i > t_j} w_{ij} (2^{t_i} - 2^{t_j}) \log_2 \bigl( 1 + e^{-(s_i - s_j) / \varepsilon} \bigr) $$
 ///
 /// with the weights of NDCG-Loss2++ and $Z$ the discounted sum of the best order; [`LambdaLoss`] has those of
 /// LambdaRank too, at `mu: 0.0`.

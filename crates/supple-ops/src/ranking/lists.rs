@@ -96,6 +96,11 @@ pub(super) fn all_equal<T: Real>(relevance: &[T]) -> bool {
     relevance.iter().all(|r| *r == relevance[0])
 }
 
+/// Whether no score is infinite: a list with such a one has no loss, soft or hard.
+pub(super) fn all_finite<T: Real>(scores: &[T]) -> bool {
+    scores.iter().all(|score| score.is_finite())
+}
+
 /// Whether an item counts as relevant, where there are no degrees.
 pub(super) fn is_relevant<T: Real>(relevance: &T) -> bool {
     *relevance > T::zero()
@@ -210,6 +215,18 @@ mod tests {
             // These two are likelihoods: they have something to say about equal items too.
             if !["list_net_loss", "list_mle_loss"].contains(&name) {
                 assert_eq!(of(&[3.0, 1.0, 2.0], &[0.0; 3]), zero(3), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_infinite_score_leaves_no_loss_soft_or_hard() {
+        let losses = ["kendall_loss", "smooth_ap_loss", "neural_ndcg_loss", "approx_ndcg_loss"];
+        for (name, operator) in all().filter(|(name, _)| losses.contains(name)) {
+            for score in [f64::INFINITY, f64::NEG_INFINITY] {
+                let got = Everything::of(&*operator, [&[0.5, score, 1.0], &[0.0, 1.0, 2.0]]);
+                assert!(got.loss.iter().all(|loss| loss.is_nan()), "{name}: {got:?}");
+                assert!(got.gradients.iter().flatten().all(|d| d.is_nan()), "{name}: {got:?}");
             }
         }
     }

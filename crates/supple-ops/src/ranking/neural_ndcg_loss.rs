@@ -1,7 +1,7 @@
 //! One minus the NDCG of gains that NeuralSort puts in order: NeuralNDCG, and PiRank.
 //!
-//! $$ L(s, t) = 1 - \frac1Z \sum_{i=1}^k \frac{1}{\log_2(1 + i)} \sum_j P_{ij} \, (2^{t_j} - 1), \qquad
-//! P_i = \operatorname{softmax}\!\left(\frac{(n + 1 - 2 i) \, s - A 1}{\varepsilon}\right), \quad
+//! $$ L(s, t) = 1 - \frac1Z \sum_{i=1}^k \frac{1}{\log_2(1 + i)} \sum_j P_{ij} (2^{t_j} - 1), \qquad
+//! P_i = \operatorname{softmax}\left(\frac{(n + 1 - 2 i) s - A 1}{\varepsilon}\right), \quad
 //! A_{jk} = \lvert s_j - s_k \rvert $$
 //!
 //! for scores $s$ and relevances $t \ge 0$, with [NeuralSort](crate::order::neural_sort())'s relaxed
@@ -178,6 +178,9 @@ impl Operator<2> for NeuralNdcgLoss {
         lists::forward(at, loss, scratch, |[scores, relevance], scratch| {
             let k = cut_off(self.k, scores.len());
             let Some(gains) = Gains::of(relevance, k, scratch)? else { return Ok(T::Acc::zero()) };
+            if !lists::all_finite(scores) {
+                return Ok(T::Acc::nan());
+            }
             let (order, sorted) = argsort(scores, true, scratch);
             let discounts: Vec<T::Acc> = discounts(k, scratch);
             let (mut sum, mut start) = (T::Acc::zero(), 0);
@@ -238,7 +241,7 @@ impl Contract<2> for NeuralNdcgLoss {
 /// One minus the NDCG of `scores` `(…, n)` for relevances of the same shape, with the gains put in order by
 /// NeuralSort: NeuralNDCG without Sinkhorn scaling, PiRank at depth 1.
 ///
-/// $$ L(s, t) = 1 - \frac1Z \sum_{i=1}^k \frac{1}{\log_2(1 + i)} \sum_j P_{ij} \, (2^{t_j} - 1) $$
+/// $$ L(s, t) = 1 - \frac1Z \sum_{i=1}^k \frac{1}{\log_2(1 + i)} \sum_j P_{ij} (2^{t_j} - 1) $$
 ///
 /// with [NeuralSort](crate::order::neural_sort())'s matrix $P$ for descending order.
 ///

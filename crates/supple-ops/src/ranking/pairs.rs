@@ -3,7 +3,7 @@
 //! On descending scores, the share $p = \sigma(-\lvert s_i - s_j \rvert / \varepsilon)$ is what an item has
 //! in the place of one above it. An item's rank
 //!
-//! $$ r_i = 1 + \sum_{j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+//! $$ r_i = 1 + \sum_{j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 //!
 //! is its place, plus the shares of those below in it, less its shares in those above: an exponential for
 //! each pair that is near, none for the others, and no difference of large numbers.

@@ -1,7 +1,7 @@
 //! One minus the recall among the first k, at smooth ranks.
 //!
-//! $$ L(s, t) = 1 - \frac{1}{\lvert P \rvert} \sum_{i \in P} \sigma\!\left(\frac{k - r_i}{\rho}\right), \qquad
-//! r_i = 1 + \sum_{j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+//! $$ L(s, t) = 1 - \frac{1}{\lvert P \rvert} \sum_{i \in P} \sigma\left(\frac{k - r_i}{\rho}\right), \qquad
+//! r_i = 1 + \sum_{j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 //!
 //! for scores $s$ and the relevant items $P$, those of relevance $t > 0$, with the logistic function σ. The
 //! largest score has rank 1. The paper takes the mean over several $k$.
@@ -158,7 +158,7 @@ impl Contract<2> for RecallAtKLoss {
 /// logistic ranks.
 ///
 /// $$ L(s, t) = 1 - \frac{1}{\lvert P \rvert} \sum_{i \in P} \sigma(k - r_i), \qquad
-/// r_i = 1 + \sum_{j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+/// r_i = 1 + \sum_{j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 ///
 /// with the relevant items $P$, those of relevance $t > 0$.
 ///

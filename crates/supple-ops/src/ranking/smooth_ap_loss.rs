@@ -1,7 +1,7 @@
 //! Smooth-AP: one minus the average precision at smooth ranks.
 //!
 //! $$ L(s, t) = 1 - \frac{1}{\lvert P \rvert} \sum_{i \in P} \frac{r_i(P)}{r_i}, \qquad
-//! r_i(S) = 1 + \sum_{j \in S, \, j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+//! r_i(S) = 1 + \sum_{j \in S, j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 //!
 //! for scores $s$ and the relevant items $P$, those of relevance $t > 0$, with the logistic function σ; $r_i$
 //! is the rank among all. The largest score has rank 1.
@@ -136,6 +136,9 @@ impl Operator<2> for SmoothApLoss {
             if !relevance.iter().any(is_relevant) {
                 return Ok(T::Acc::zero());
             }
+            if !lists::all_finite(scores) {
+                return Ok(T::Acc::nan());
+            }
             let mut all = scratch.reals.zeros(scores.len());
             average_ranks(scores, true, &mut all, scratch);
             let [mut only, mut ranks] = [(); 2].map(|()| scratch.reals.empty());
@@ -182,7 +185,7 @@ impl Contract<2> for SmoothApLoss {
 /// logistic ranks.
 ///
 /// $$ L(s, t) = 1 - \frac{1}{\lvert P \rvert} \sum_{i \in P} \frac{r_i(P)}{r_i}, \qquad
-/// r_i(S) = 1 + \sum_{j \in S, \, j \ne i} \sigma\!\left(\frac{s_j - s_i}{\varepsilon}\right) $$
+/// r_i(S) = 1 + \sum_{j \in S, j \ne i} \sigma\left(\frac{s_j - s_i}{\varepsilon}\right) $$
 ///
 /// with the relevant items $P$, those of relevance $t > 0$, and the ranks $r_i$ among all.
 ///

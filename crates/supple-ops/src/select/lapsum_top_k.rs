@@ -1,9 +1,9 @@
 //! The mask of the k largest by the Laplace distribution (LapSum), for a real k that may be learnt.
 //!
-//! $$ p_i = F\!\left(\frac{x_i - b}{\varepsilon}\right), \quad \sum_i p_i = k, \qquad
-//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \\ 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
+//! $$ p_i = F\left(\frac{x_i - b}{\varepsilon}\right), \quad \sum_i p_i = k, \qquad
+//! F(t) = \begin{cases} \tfrac12 e^{t} & t < 0 \cr 1 - \tfrac12 e^{-t} & t \ge 0 \end{cases} $$
 //!
-//! with the one threshold $b$ that makes the mask sum to k, $0 < k < n$. k is an input, not a parameter.
+//! with the one threshold $b$ that makes the mask sum to k, $0 < k \le n$. k is an input, not a parameter.
 //!
 //! * Softness: the unit of `x`; the paper's α.
 //! * Hard limit: 1 at the largest ⌊k⌋ values and the rest of k at the next, which for a whole k is the mask of
@@ -12,6 +12,8 @@
 //! * Gradient: exact everywhere, to `x` and to k, by the implicit function theorem. The second derivative
 //!   jumps where a value is at the threshold; it is then that of one side. For a whole k and a k-th value
 //!   that leads the next by more than about 1400 ε, the mask is hard to the last digit, and the gradient zero.
+//! * At k = n, the threshold is at −∞: all are chosen, the gradient to `x` is zero, and so is that to k, which
+//!   can only become less.
 //! * −∞ is never chosen; an item with fewer than k other values has no answer. +∞ is chosen for certain; an
 //!   item with more than k of them is NaN. NaN makes its item NaN. A k outside is a fault of its item.
 //! * Cost: O(n log n) forward, for the sort: between neighbouring values the equation is quadratic in
@@ -160,8 +162,8 @@ fn decided<T: Real>(x: &[T], k: T) -> Result<Option<fn(T) -> T>, Fault> {
     if value.is_nan() || largest(x).is_nan() {
         return Ok(Some(|_| T::nan()));
     }
-    if !(value > 0.0 && value < x.len() as f64) {
-        return Err(Fault::Domain { argument: "k", requirement: "above 0 and below n", value });
+    if !(value > 0.0 && value <= x.len() as f64) {
+        return Err(Fault::Domain { argument: "k", requirement: "above 0 and at most n", value });
     }
     let certain = x.iter().filter(|&&x| x == T::infinity()).count() as f64;
     let possible = x.iter().filter(|&&x| x != -T::infinity()).count() as f64;
@@ -216,6 +218,7 @@ impl Contract<2> for LapsumTopK {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -249,16 +252,17 @@ impl Contract<2> for LapsumTopK {
 /// The mask of the `k` largest entries along the last axis, for a real `k`: Laplace distribution functions $F$
 /// about one threshold (LapSum).
 ///
-/// $$ p_i = F\!\left(\frac{x_i - b}{\varepsilon}\right), \qquad \sum_i p_i = k $$
+/// $$ p_i = F\left(\frac{x_i - b}{\varepsilon}\right), \qquad \sum_i p_i = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, n ≥ 1.
 /// * Softness: ε, in the unit of `x`.
 /// * Hard limit: 1 at the largest ⌊k⌋ values, the rest of k at the next, 0 elsewhere; ties share.
 /// * Gradient: exact everywhere, to `x` and to k. The second derivative jumps where a value is at the
 ///   threshold.
+/// * At k = n all are chosen, and the gradient is zero.
 /// * −∞ is never chosen; an item with fewer than k other values is an error. NaN makes its item NaN.
 /// * Cost: O(n log n) forward, O(n) backward, O(n) memory.
-/// * Errors: a softness that is not finite and above zero; k not above 0 and below n.
+/// * Errors: a softness that is not finite and above zero; k not above 0, or above n.
 ///
 /// For the gradient, also to k, call [`linearize`](supple_core::linearize) with a [`LapsumTopK`]; for one k
 /// each item, another axis, the hard mask or ragged batches, [`evaluate`](supple_core::evaluate).
@@ -308,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn all_are_chosen_where_k_is_their_number() {
+        for x in [&[3.0][..], &[1.0, 1.0], &[-2.0, 1e9, 0.5]] {
+            let (x, k) = (ndarray::aview1(x).into_dyn(), arr0(x.len() as f64).into_dyn());
+            for (softness, mode) in [(0.1, Mode::Soft), (1e9, Mode::Soft), (0.1, Mode::Hard)] {
+                let operator = LapsumTopK { softness };
+                let at = linearize(&operator, Inputs::from([x.view(), k.view()]).mode(mode)).unwrap();
+                assert!(at.outputs()[0].iter().all(|&p| p == 1.0));
+                let gradients = at.vjp([x.mapv(|x| x + 5.0).view()]).unwrap();
+                assert!(gradients.iter().flatten().all(|&d: &f64| d == 0.0));
+            }
+            // From below, where the mask has no longer all.
+            let [near] = evaluate(&LapsumTopK::default(), [x, (&k - 1e-12).view()]).unwrap();
+            assert!(near.iter().all(|p| (p - 1.0).abs() < 1e-11), "{near}");
+        }
+    }
+
+    #[test]
     fn infinities_are_chosen_first_and_last() {
         let inf = f64::INFINITY;
         let x = array![1.0, inf, -inf, 2.0].into_dyn();
@@ -323,8 +344,8 @@ mod tests {
             assert!(half.iter().zip([0.0, 1.0, 0.0, 0.5]).all(|(p, q)| (p - q).abs() < 1e-12), "{half:?}");
             assert!(mask(0.5, mode).unwrap().iter().all(|p| p.is_nan()));
             assert!(mask(3.5, mode).unwrap_err().to_string().contains("no point"));
-            for k in [0.0, 4.0, -1.0, inf] {
-                assert!(mask(k, mode).unwrap_err().to_string().contains("`k` must be above 0 and below n"));
+            for k in [0.0, 4.5, -1.0, inf] {
+                assert!(mask(k, mode).unwrap_err().to_string().contains("`k` must be above 0 and at most n"));
             }
             assert!(mask(f64::NAN, mode).unwrap().iter().all(|p| p.is_nan()));
         }

@@ -20,7 +20,7 @@ supple_core::family! { "select":
     top_k_magnitude::{TopKMagnitude, top_k_magnitude};
     lapsum_top_k::{LapsumTopK, lapsum_top_k};
     transport_top_k::{TransportTopK, transport_top_k};
-    row_top_k::{RowTopK, row_top_k};
+    row_top_k::{RowTopK, RowMethod, row_top_k};
     successive_softmax::{SuccessiveSoftmax, successive_softmax};
     subset_marginals::{SubsetMarginals, subset_marginals};
     subset_sample::{SubsetSample, subset_sample};

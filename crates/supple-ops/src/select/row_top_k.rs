@@ -4,7 +4,7 @@
 //! They are the first k rows of a relaxed permutation matrix that sorts in descending order, by one of three
 //! methods. With $x_{[i]}$ the $i$-th largest value,
 //!
-//! * `"neural_sort"`: $P_i = \operatorname{softmax}(((n + 1 - 2 i)\, x - A 1) / \varepsilon)$,
+//! * `"neural_sort"`: $P_i = \operatorname{softmax}(((n + 1 - 2 i) x - A 1) / \varepsilon)$,
 //!   $A_{jk} = \lvert x_j - x_k \rvert$;
 //! * `"soft_sort_prillo"`: $P_i = \operatorname{softmax}(-\lvert x_{[i]} - x \rvert / \varepsilon)$;
 //! * `"sorting_network"`: the product of the soft comparators of a network.
@@ -27,14 +27,26 @@
 
 use super::cut::check_k;
 use crate::order::{
-    Carrier, Distribution, Network, NeuralRows, Passage, PermutationMethod, Projection, RowMatrix, SoftRows,
-    check_length, naive_network, naive_neural_rows, naive_soft_rows, permutation, rows_sum_to_one, to_matrix,
+    Carrier, Distribution, Network, NeuralRows, Passage, Projection, RowMatrix, SoftRows, check_length,
+    naive_network, naive_neural_rows, naive_soft_rows, permutation, rows_sum_to_one, to_matrix,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
-    params,
+    choices, params,
 };
+
+choices! {
+    /// Whose relaxed permutation matrix the rows are of.
+    pub enum RowMethod {
+        /// [`NeuralSort`](crate::order::NeuralSortPermutation): a softmax for each place.
+        NeuralSort = "neural_sort",
+        /// [`SoftSort`](crate::order::SoftSortPrilloPermutation): a softmax of distances.
+        SoftSortPrillo = "soft_sort_prillo",
+        /// A [network](crate::order::SortingNetworkPermutation) of soft comparators.
+        SortingNetwork = "sorting_network",
+    }
+}
 
 params! {
     /// Index distributions of the k largest.
@@ -44,7 +56,7 @@ params! {
         /// Distance at which values mix; the unit of `x`.
         softness: f64 = 0.1, Positive;
         /// Whose relaxed permutation matrix it is.
-        method: PermutationMethod = PermutationMethod::SoftSortPrillo, Any;
+        method: RowMethod = RowMethod::SoftSortPrillo, Any;
         /// Which values are compared, for `"sorting_network"`.
         network: Network = Network::Bitonic, Any;
         /// How much of each value goes to either side, for `"sorting_network"`.
@@ -84,7 +96,7 @@ impl Operator for RowTopK {
 
     fn work(&self, sizes: &[usize]) -> usize {
         match self.method {
-            PermutationMethod::SortingNetwork => self.network.size(sizes[0]).saturating_mul(self.k + 1),
+            RowMethod::SortingNetwork => self.network.size(sizes[0]).saturating_mul(self.k + 1),
             _ => sizes[0].saturating_mul(self.k + 1),
         }
     }
@@ -102,14 +114,14 @@ impl Operator for RowTopK {
     ) -> Result<(), Fault> {
         let ([x], n) = (at.x, at.x[0].len());
         match self.method {
-            PermutationMethod::NeuralSort => {
+            RowMethod::NeuralSort => {
                 saved.order = self.matrix().forward::<NeuralRows<_>, _>(x, p, scratch);
             }
-            PermutationMethod::SoftSortPrillo => {
+            RowMethod::SoftSortPrillo => {
                 saved.order = self.matrix().forward::<SoftRows<_>, _>(x, p, scratch);
             }
-            PermutationMethod::SortingNetwork if x.iter().any(|x| x.is_nan()) => p.fill(T::nan()),
-            PermutationMethod::SortingNetwork => {
+            RowMethod::SortingNetwork if x.iter().any(|x| x.is_nan()) => p.fill(T::nan()),
+            RowMethod::SortingNetwork => {
                 saved.passage = self.carrier().keys(x, scratch);
                 let store = |element: usize, place: usize, value| p[place * n + element] = value;
                 self.carrier().carry(&saved.passage, [n, self.k], unit, store, scratch);
@@ -128,14 +140,14 @@ impl Operator for RowTopK {
         let ([x], [p], n) = (at.x, at.y, dx.len());
         let order = &at.saved.order;
         match self.method {
-            PermutationMethod::NeuralSort => {
+            RowMethod::NeuralSort => {
                 self.matrix().vjp::<NeuralRows<_>, _>(x, order, (p, dp), dx, scratch);
             }
-            PermutationMethod::SoftSortPrillo => {
+            RowMethod::SoftSortPrillo => {
                 self.matrix().vjp::<SoftRows<_>, _>(x, order, (p, dp), dx, scratch);
             }
-            PermutationMethod::SortingNetwork if x.iter().any(|x| x.is_nan()) => dx.fill(T::nan()),
-            PermutationMethod::SortingNetwork => {
+            RowMethod::SortingNetwork if x.iter().any(|x| x.is_nan()) => dx.fill(T::nan()),
+            RowMethod::SortingNetwork => {
                 let load = |element, place| [unit(element, place), dp[place * n + element]];
                 let (carrier, sizes) = (self.carrier(), [n, self.k]);
                 carrier.pull(&at.saved.passage, sizes, load, |_, _, _| {}, dx, scratch);
@@ -180,15 +192,15 @@ impl Contract for RowTopK {
     fn cases() -> Vec<Self> {
         let case = |k, softness, method| Self { k, softness, method, ..Self::default() };
         vec![
-            case(1, 0.1, PermutationMethod::SoftSortPrillo),
-            case(3, 1.5, PermutationMethod::SoftSortPrillo),
-            case(2, 0.7, PermutationMethod::NeuralSort),
-            case(4, 10.0, PermutationMethod::NeuralSort),
-            case(1, 0.5, PermutationMethod::SortingNetwork),
+            case(1, 0.1, RowMethod::SoftSortPrillo),
+            case(3, 1.5, RowMethod::SoftSortPrillo),
+            case(2, 0.7, RowMethod::NeuralSort),
+            case(4, 10.0, RowMethod::NeuralSort),
+            case(1, 0.5, RowMethod::SortingNetwork),
             Self {
                 network: Network::OddEven,
                 distribution: Distribution::Logistic,
-                ..case(3, 0.4, PermutationMethod::SortingNetwork)
+                ..case(3, 0.4, RowMethod::SortingNetwork)
             },
         ]
     }
@@ -214,9 +226,9 @@ impl Contract for RowTopK {
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
         let ([x], softness) = (at.x, self.softness);
         let all = match self.method {
-            PermutationMethod::NeuralSort => naive_neural_rows(x, softness, true, Projection::Softmax),
-            PermutationMethod::SoftSortPrillo => naive_soft_rows(x, softness, true, Projection::Softmax),
-            PermutationMethod::SortingNetwork => naive_network(self.carrier(), x),
+            RowMethod::NeuralSort => naive_neural_rows(x, softness, true, Projection::Softmax),
+            RowMethod::SoftSortPrillo => naive_soft_rows(x, softness, true, Projection::Softmax),
+            RowMethod::SortingNetwork => naive_network(self.carrier(), x),
         };
         Some([all[..self.k].concat()])
     }
@@ -225,7 +237,7 @@ impl Contract for RowTopK {
 /// Index distributions of the `k` largest values along the last axis, the largest first, by SoftSort: row $i$
 /// says how likely each value is to be the $i$-th largest.
 ///
-/// $$ P_i = \operatorname{softmax}\!\left(-\frac{\lvert x_{\[i\]} - x \rvert}{\varepsilon}\right), \qquad
+/// $$ P_i = \operatorname{softmax}\left(-\frac{\lvert x_{\[i\]} - x \rvert}{\varepsilon}\right), \qquad
 /// x_{\[1\]} \ge x_{\[2\]} \ge \dots $$
 ///
 /// * Shapes: `(…, n)` to `(…, k, n)`, k ≤ n. `P x` are soft values of the k largest.

@@ -1,13 +1,13 @@
 //! The margin by which the right label misses the first k, smoothed over all sets of k labels.
 //!
-//! $$ L = \varepsilon \ln \sum_{|S| = k} \exp \frac{1}{\varepsilon} \Bigl( m \, [j \notin S] +
-//! \frac1k \sum_{i \in S} s_i \Bigr) - \varepsilon \ln \sum_{|S| = k, \, j \in S} \exp
+//! $$ L = \varepsilon \ln \sum_{|S| = k} \exp \frac{1}{\varepsilon} \Bigl( m [j \notin S] +
+//! \frac1k \sum_{i \in S} s_i \Bigr) - \varepsilon \ln \sum_{|S| = k, j \in S} \exp
 //! \frac{1}{k \varepsilon} \sum_{i \in S} s_i $$
 //!
 //! for scores $s$, the right label $j$ and the margin $m$. With the weights $w_i = e^{s_i / (k \varepsilon)}$
 //! of the other labels and elementary symmetric polynomials $e_k$ of these, that is
 //!
-//! $$ L = \varepsilon \ln \left( 1 + e^{m / \varepsilon} \, \frac{e_k(w)}{w_j \, e_{k-1}(w)} \right) . $$
+//! $$ L = \varepsilon \ln \left( 1 + e^{m / \varepsilon} \frac{e_k(w)}{w_j e_{k-1}(w)} \right) . $$
 //!
 //! * Softness: the unit of the scores; the paper's τ.
 //! * Hard limit: $\max(0, m + (s_{[k]} - s_j) / k)$ with the k-th largest score $s_{[k]}$ of the others.
@@ -203,7 +203,7 @@ impl Contract<1, 1, 1> for SmoothTopKSvmLoss {
 /// The margin by which the right one of `scores` `(…, n)`, the number `label` `(…)`, misses the first `k`,
 /// smoothed over all sets of k labels; with the margin m = 1.
 ///
-/// $$ L = \varepsilon \ln \left( 1 + e^{m / \varepsilon} \, \frac{e_k(w)}{w_j \, e_{k-1}(w)} \right), \qquad
+/// $$ L = \varepsilon \ln \left( 1 + e^{m / \varepsilon} \frac{e_k(w)}{w_j e_{k-1}(w)} \right), \qquad
 /// w_i = e^{s_i / (k \varepsilon)} $$
 ///
 /// with the elementary symmetric polynomials $e_k$ of the other labels' weights.

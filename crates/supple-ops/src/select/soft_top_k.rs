@@ -1,8 +1,8 @@
 //! The mask of the k largest, by projection onto the capped simplex.
 //!
-//! On $C_k = \{0 \le y \le 1, \sum_i y_i = k\}$, the convex hull of all masks of k options,
+//! On $C_k = \lbrace 0 \le y \le 1, \sum_i y_i = k\rbrace$, the convex hull of all masks of k options,
 //!
-//! $$ y = \operatorname*{argmax}_{y \in C_k} \; \langle y, x \rangle - \varepsilon \, \Omega(y) $$
+//! $$ y = \operatorname*{argmax}_{y \in C_k} \langle y, x \rangle - \varepsilon \Omega(y) $$
 //!
 //! | `regularization` | $\Omega(y)$ | $y_i$, with $z_i = x_i / \varepsilon$ |
 //! |---|---|---|
@@ -226,6 +226,7 @@ impl Contract for SoftTopK {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -259,7 +260,7 @@ impl Contract for SoftTopK {
 /// The mask of the `k` largest entries along the last axis, by projection of $x / \varepsilon$ onto the
 /// capped simplex, with L2 regularization.
 ///
-/// $$ y_i = \min\!\left(\max\!\left(\frac{x_i}{\varepsilon} - \tau, 0\right), 1\right), \qquad \sum_i y_i = k $$
+/// $$ y_i = \min\left(\max\left(\frac{x_i}{\varepsilon} - \tau, 0\right), 1\right), \qquad \sum_i y_i = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, k ≤ n.
 /// * Softness: ε, in the unit of `x`. The mask is hard where the k-th value leads the next by ε or more.

@@ -1,6 +1,6 @@
 //! The probability of each of n items to be in a random subset of size k (SIMPLE).
 //!
-//! $$ y_i = \Pr(i \in S), \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right)
+//! $$ y_i = \Pr(i \in S), \qquad \Pr(S) \propto \exp\left( \frac1\varepsilon \sum_{i \in S} x_i \right)
 //! \quad \text{over all } S \text{ with } |S| = k $$
 //!
 //! It is the gradient of $\varepsilon \ln e_k(e^{x / \varepsilon})$, with the elementary symmetric polynomial
@@ -164,6 +164,7 @@ impl Contract for SubsetMarginals {
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::PermutationEquivariant,
             Law::ShiftInvariant,
+            Law::Masks,
         ]
     }
 
@@ -189,7 +190,7 @@ impl Contract for SubsetMarginals {
 /// The probability of each entry along the last axis to be in a random subset of size `k`: exact marginals of
 /// the distribution over subsets (SIMPLE).
 ///
-/// $$ y_i = \Pr(i \in S), \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right),
+/// $$ y_i = \Pr(i \in S), \qquad \Pr(S) \propto \exp\left( \frac1\varepsilon \sum_{i \in S} x_i \right),
 /// \quad |S| = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, k ≤ n.

@@ -1,6 +1,6 @@
 //! A random subset of size k, with the gradient of its marginals (SIMPLE).
 //!
-//! $$ y = 1_S, \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right)
+//! $$ y = 1_S, \qquad \Pr(S) \propto \exp\left( \frac1\varepsilon \sum_{i \in S} x_i \right)
 //! \quad \text{over all } S \text{ with } |S| = k $$
 //!
 //! The sample is exact: item by item, each with its probability given what has been chosen. A sample has no
@@ -129,7 +129,7 @@ impl Contract for SubsetSample {
 /// The mask of a random subset of size `k` of the entries along the last axis: an exact sample, with the
 /// gradient of its marginals (SIMPLE).
 ///
-/// $$ y = 1_S, \qquad \Pr(S) \propto \exp\!\left( \frac1\varepsilon \sum_{i \in S} x_i \right), \quad
+/// $$ y = 1_S, \qquad \Pr(S) \propto \exp\left( \frac1\varepsilon \sum_{i \in S} x_i \right), \quad
 /// |S| = k $$
 ///
 /// * Shapes: `(…, n)` to `(…, n)`, k ≤ n.

@@ -17,8 +17,8 @@
 //! * Entries can be above 1, and at k = n are not all 1: an entry may be chosen in part more than once. The
 //!   mask sums to k.
 //! * Gradient: exact everywhere, for the given noise. At k = 1 it is [`softmax`](crate::choice::softmax()).
-//! * Noise is a function of seed and item; without a seed, each call draws anew, and there is no hard form,
-//!   which could not know the noise.
+//! * Noise is a function of seed and item; without a seed, each call draws anew. Straight-through, value and
+//!   gradient are those of one draw.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN and +∞ make their item
 //!   NaN.
 //! * Cost: O(n k) time and memory.
@@ -67,6 +67,10 @@ struct Round<A> {
 }
 
 impl SuccessiveSoftmax {
+    fn new_seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| if self.gumbel { Stream::fresh_seed() } else { 0 })
+    }
+
     /// The softmax of `keys`. `others` becomes that of all but the largest, among themselves, with 0 there.
     fn round<A: Real<Acc = A>>(&self, keys: &[A], others: &mut Vec<A>) -> Round<A> {
         let rate = A::of(1.0 / self.softness);
@@ -145,8 +149,8 @@ impl SuccessiveSoftmax {
                 }
             }
         }
-        let origin = T::constant(largest(x));
-        keys.iter_mut().zip(x).for_each(|(key, &x)| *key += (x - origin).widen());
+        let origin = T::constant(largest(x)).widen();
+        keys.iter_mut().zip(x).for_each(|(key, x)| *key += x.widen() - origin);
     }
 }
 
@@ -171,7 +175,7 @@ impl Operator for SuccessiveSoftmax {
         saved: &mut Saved<T>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        saved.seed = self.seed.unwrap_or_else(|| if self.gumbel { Stream::fresh_seed() } else { 0 });
+        saved.seed = self.new_seed();
         self.run(at, y, saved, scratch)
     }
 
@@ -228,6 +232,17 @@ impl Operator for SuccessiveSoftmax {
     fn hard<T: Float>(
         &self,
         at: Args<'_, T>,
+        y: [&mut [T]; 1],
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        self.hard_at(at, &Saved { seed: self.new_seed(), keys: vec![] }, y, scratch)
+    }
+
+    /// With the noise of the relaxed subset.
+    fn hard_at<T: Float>(
+        &self,
+        at: Args<'_, T>,
+        saved: &Saved<T>,
         [y]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
@@ -235,11 +250,8 @@ impl Operator for SuccessiveSoftmax {
         if !self.gumbel {
             return hard_mask(x, self.k, y, scratch);
         }
-        let Some(seed) = self.seed else {
-            return Err(Fault::Oracle("the hard form of a random subset needs a `seed`".into()));
-        };
         let mut wide = scratch.wide.zeros(x.len());
-        self.keys(x, seed, at.item, &mut wide);
+        self.keys(x, saved.seed, at.item, &mut wide);
         let mut keys = scratch.reals.empty();
         keys.extend(wide.iter().map(|&key| T::narrow(key)));
         let done = hard_mask(&keys, self.k, y, scratch);
@@ -273,8 +285,8 @@ impl Contract for SuccessiveSoftmax {
         let sums: Law = Law::SumsTo(Box::new(move |_| k));
         let within = Law::Within(Box::new(move |_| (0.0, k)));
         match self.gumbel {
-            false => vec![sums, within, Law::ShiftInvariant, Law::PermutationEquivariant],
-            true => vec![sums, within, Law::ShiftInvariant],
+            false => vec![sums, within, Law::ShiftInvariant, Law::PermutationEquivariant, Law::Masks],
+            true => vec![sums, within, Law::ShiftInvariant, Law::Masks],
         }
     }
 
@@ -354,6 +366,17 @@ mod tests {
             assert!(mask[1] == 0.0 && (mask.sum() - 3.0).abs() < 1e-12, "{mask}");
             let [dx] = at.vjp([array![1.0, 2.0, -1.0, 0.5, 3.0].into_dyn().view()]).unwrap();
             assert!(dx.iter().all(|dx| dx.is_finite()), "{dx}");
+        }
+    }
+
+    #[test]
+    fn single_precision_keeps_small_values_beside_large_ones() {
+        let x = [1e6, 2.0, 2.4];
+        for (k, softness) in [(1, 0.1), (2, 0.1), (2, 1.0), (3, 0.3)] {
+            let expected = successive_softmax(&x.map(|x: f32| x as f64), k, softness).unwrap();
+            let mask = successive_softmax(&x, k, softness).unwrap();
+            let apart = mask.iter().zip(&expected).map(|(&a, b)| (a as f64 - b).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-7, "{mask} for {expected}");
         }
     }
 

@@ -2,17 +2,17 @@
 //!
 //! With $s = |x|$ and $r = 1 / (p - 1)$,
 //!
-//! $$ y_i = \operatorname{sign}(x_i) \, \min\!\left( s_i, \; t_i + \left(\frac{t_i}{\varepsilon}\right)^{r}
+//! $$ y_i = \operatorname{sign}(x_i) \min\left( s_i, t_i + \left(\frac{t_i}{\varepsilon}\right)^{r}
 //! \right), \qquad t_i = \max(s_i - c, 0) $$
 //!
 //! where the threshold c makes the shares $m_i = \min(c^{-1} (t_i / \varepsilon)^r, 1)$ sum to k. For p = 2
-//! that is $y_i = \operatorname{sign}(x_i) \min(s_i, (1 + \tfrac1\varepsilon) \, t_i)$.
+//! that is $y_i = \operatorname{sign}(x_i) \min(s_i, (1 + \tfrac1\varepsilon) t_i)$.
 //!
 //! Where it comes from: half the sum of the k largest squares,
 //! $f(x) = \max_{m \in C_k} \langle m, \tfrac12 x^2 \rangle$, has as its gradient the k entries of largest
 //! magnitude. The paper takes φ(x) = ½x² in its construction, smooths f by
 //!
-//! $$ u = \operatorname*{argmax}_u \; \langle x, u \rangle - f^*(u)
+//! $$ u = \operatorname*{argmax}_u \langle x, u \rangle - f^*(u)
 //! - \frac{\varepsilon}{p} \lVert u \rVert_p^p $$
 //!
 //! and returns, as the authors' code has it, $y = u + \varepsilon \operatorname{sign}(u) |u|^{p - 1}$: the
@@ -244,7 +244,7 @@ impl Contract for TopKMagnitude {
 /// The `k` entries of largest magnitude along the last axis with their values, the others zero; relaxed by
 /// the norm with p = 2.
 ///
-/// $$ y_i = \operatorname{sign}(x_i) \, \min\!\left( |x_i|, \;
+/// $$ y_i = \operatorname{sign}(x_i) \min\left( |x_i|,
 /// \left(1 + \tfrac1\varepsilon\right) \max(|x_i| - c, 0) \right) $$
 ///
 /// where the threshold c makes the shares $\min(\max(|x_i| - c, 0) / (\varepsilon c), 1)$ sum to k.

@@ -3,10 +3,10 @@
 //! The values, each of mass $1/n$, are transported to $k + 1$ places at $0, 1, \dots, k$: place 0 takes
 //! $(n - k)/n$, the rest of the values, and each of the others $1/n$. With the plan
 //!
-//! $$ P = \operatorname*{argmin}_{P 1 = 1/n,\ P^\top 1 = b} \; \sum_{ij} P_{ij} (x_i - j)^2
+//! $$ P = \operatorname*{argmin}_{P 1 = 1/n,\ P^\top 1 = b} \sum_{ij} P_{ij} (x_i - j)^2
 //! + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1) $$
 //!
-//! row r of the result, for $r = 1, \dots, k$, is $n P_{\cdot,\, k + 1 - r}$: how likely each value is the
+//! row r of the result, for $r = 1, \dots, k$, is $n P_{\cdot, k + 1 - r}$: how likely each value is the
 //! r-th largest. Rows sum to one, and columns to at most one: together the rows are a mask. At k = 1 the one
 //! row is the entropic [`soft_top_k`](super::soft_top_k()) at softness $\varepsilon / 2$. For any k, that is
 //! the paper's unsorted form, which has two places only, with the masses $(n - k)/n$ at 0 and $k/n$ at 1.
@@ -25,6 +25,7 @@
 //! NeurIPS 2020, <https://arxiv.org/abs/2002.06504>.
 
 use super::cut::check_k;
+use crate::order::check_length;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Scaling,
@@ -53,6 +54,7 @@ impl Operator for TransportTopK {
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
+        check_length(Self::NAME, sizes)?;
         check_k(Self::NAME, self.k, sizes)
     }
 
@@ -226,8 +228,8 @@ impl Contract for TransportTopK {
 /// For each of the `k` first places in descending order along the last axis, the probability of each value to
 /// belong there, by entropic optimal transport (sorted SOFT top-k).
 ///
-/// $$ \text{rows}_{ri} = n P_{i,\, k + 1 - r}, \qquad
-/// P = \operatorname*{argmin}_{P 1 = 1/n,\ P^\top 1 = b} \; \sum_{ij} P_{ij} (x_i - j)^2
+/// $$ \text{rows}_{ri} = n P_{i, k + 1 - r}, \qquad
+/// P = \operatorname*{argmin}_{P 1 = 1/n,\ P^\top 1 = b} \sum_{ij} P_{ij} (x_i - j)^2
 /// + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1) $$
 ///
 /// with places $j = 0, \dots, k$ of masses $b = ((n - k)/n, 1/n, \dots, 1/n)$.

@@ -2,7 +2,7 @@
 //!
 //! With $r_{ij} = c_{ij} + \min_\gamma(r_{i-1,j-1}, r_{i-1,j}, r_{i,j-1})$ and the weights $w$ of the
 //! three predecessors in the smoothed minimum, the expected alignment is
-//! $e_{ij} = \sum_s w_{s \to ij}\, e_s$ over the successors $s$ of a cell, from $e_{mn} = 1$.
+//! $e_{ij} = \sum_s w_{s \to ij} e_s$ over the successors $s$ of a cell, from $e_{mn} = 1$.
 //!
 //! Cells of one anti-diagonal do not wait for each other, so the sweeps go by anti-diagonals and are
 //! vector code. The entries of a diagonal count from the smallest entry of the one before, so that long

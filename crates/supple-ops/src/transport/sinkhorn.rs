@@ -1,7 +1,7 @@
 //! Entropic optimal transport.
 //!
 //! $$P = \arg\min_{P \ge 0} \langle C, P\rangle + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1)
-//! \quad\text{subject to}\quad P 1 = a,\; P^\top 1 = b$$
+//! \quad\text{subject to}\quad P 1 = a, P^\top 1 = b$$
 //!
 //! for costs $C$ `(m, n)` and histograms $a$ `(m)`, $b$ `(n)` of the same total; $\varepsilon$ is the
 //! softness, in the unit of the costs. The plan is $P_{ij} = e^{(f_i + g_j - C_ij) / \varepsilon}$ with
@@ -312,7 +312,7 @@ impl Contract<3> for Sinkhorn {
 /// `(…, m, n)`; the result is shaped as `cost`, whose leading axes are the batch.
 ///
 /// $$P = \arg\min_{P \ge 0} \langle C, P\rangle + \varepsilon \sum_{ij} P_{ij} (\ln P_{ij} - 1)
-/// \quad\text{subject to}\quad P 1 = a,\; P^\top 1 = b$$
+/// \quad\text{subject to}\quad P 1 = a, P^\top 1 = b$$
 ///
 /// `softness` is ε, in the unit of the costs; as it goes to 0 the plan tends to an unregularised one. The
 /// plan is exact to round-off. Its gradient is exact on histograms of equal totals; it is that along

@@ -12,7 +12,7 @@ use tch::Tensor;
 ///
 /// `x(n>=1) -> sorted(n)`; gradient: almost everywhere; operator: [`front::Sort`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so.
+/// * `softness`: What the method's own operator calls so, which has the unit.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
@@ -36,7 +36,7 @@ pub fn f_sort(x: &Tensor, dim: i64, method: &str, softness: f64, mode: Mode) -> 
 ///
 /// `x(n>=1) -> ranks(n)`; gradient: almost everywhere; operator: [`front::Rank`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so.
+/// * `softness`: What the method's own operator calls so; the unit of `x`.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
@@ -60,7 +60,7 @@ pub fn f_rank(x: &Tensor, dim: i64, method: &str, softness: f64, mode: Mode) -> 
 ///
 /// `x(n>=1) -> permutation(n,n)`; gradient: almost everywhere; operator: [`front::Argsort`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so.
+/// * `softness`: What the method's own operator calls so; the unit of `x`.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
@@ -85,7 +85,7 @@ pub fn f_argsort(x: &Tensor, method: &str, softness: f64, mode: Mode) -> Result<
 /// `x(n>=1) -> mask(n)`; gradient: almost everywhere; operator: [`front::TopK`].
 /// * `method`: Which relaxation.
 /// * `k`: How many to choose; at most n.
-/// * `softness`: What the method's own operator calls so; the unit of `x` but for `transport`.
+/// * `softness`: What the method's own operator calls so; the unit of `x`.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
@@ -188,7 +188,7 @@ pub fn f_min(x: &Tensor, dim: i64, method: &str, softness: f64, mode: Mode) -> R
 ///
 /// `x(n>=1), q() -> quantile()`; gradient: almost everywhere; operator: [`front::Quantile`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so.
+/// * `softness`: What the method's own operator calls so, with the unit that the method has.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
@@ -219,7 +219,7 @@ pub fn f_quantile(
 ///
 /// `x(n>=1) -> median()`; gradient: almost everywhere; operator: [`front::Median`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so.
+/// * `softness`: What the method's own operator calls so, with the unit that the [method](QuantileMethod) has.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.

@@ -300,6 +300,27 @@ pub fn f_soft_sort_prillo_permutation(x: &Tensor, softness: f64) -> Result<Tenso
     Ok(permutation)
 }
 
+/// Permutation matrix that sorts, doubly stochastic, by Laplace distributions.
+///
+/// `x(n) -> permutation(n,n)`; gradient: exact; operator: [`order::LapsumPermutation`].
+/// * `softness`: Scale of the distribution about each value; the unit of `x`.
+///
+/// Struski et al., ICML 2025, arXiv:2503.06242.
+///
+/// # Panics
+/// Where [`f_lapsum_permutation`] returns an error.
+#[track_caller]
+pub fn lapsum_permutation(x: &Tensor, softness: f64) -> Tensor {
+    or_panic(f_lapsum_permutation(x, softness))
+}
+
+/// [`lapsum_permutation`] with errors returned.
+pub fn f_lapsum_permutation(x: &Tensor, softness: f64) -> Result<Tensor, Error> {
+    let operator = order::LapsumPermutation { softness, ..Default::default() };
+    let [permutation] = apply(&operator, [x])?;
+    Ok(permutation)
+}
+
 /// Something sorted by a key, without the matrix.
 ///
 /// `x(n>=1), payload(n,d) -> sorted(n,d)`; gradient: almost everywhere; operator: [`order::SortWith`].

@@ -1,7 +1,6 @@
 //! What a soft choice is worth.
 
-use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
-use supple_numerics::simplex::largest;
+use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 
 /// $\sum_i p_i x_i$ for the probabilities `p(x)` of a choice.
 #[derive(Debug, Clone)]
@@ -12,6 +11,12 @@ pub struct Expected<P>(pub P);
 pub struct Saved<T, S> {
     p: Vec<T>,
     choice: S,
+}
+
+/// Of values, by their probabilities. What is never chosen may be −∞.
+fn worth<T: Real>(x: &[T], p: &[T]) -> T {
+    let chosen = x.iter().zip(p).filter(|(_, p)| !p.is_zero());
+    T::narrow(chosen.map(|(&x, &p)| x.widen() * p.widen()).sum())
 }
 
 impl<P: Operator> Operator for Expected<P> {
@@ -42,9 +47,23 @@ impl<P: Operator> Operator for Expected<P> {
     ) -> Result<(), Fault> {
         saved.p = vec![T::zero(); at.x[0].len()];
         self.0.forward(at, [&mut saved.p], &mut saved.choice, scratch)?;
-        // What is never chosen may be −∞.
-        let chosen = at.x[0].iter().zip(&saved.p).filter(|(_, p)| !p.is_zero());
-        y[0] = T::narrow(chosen.map(|(&x, &p)| x.widen() * p.widen()).sum());
+        y[0] = worth(at.x[0], &saved.p);
+        Ok(())
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>>,
+        values: Point<'_, F, Self::Saved<F>>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let Saved { p, choice } = values.saved;
+        saved.p = vec![Dual::zero(); p.len()];
+        let values = Point { y: [p], ..values.with(choice) };
+        self.0.lift(at, values, [&mut saved.p], &mut saved.choice, scratch)?;
+        y[0] = worth(at.x[0], &saved.p);
         Ok(())
     }
 
@@ -60,18 +79,8 @@ impl<P: Operator> Operator for Expected<P> {
         // Less the result, which changes nothing where the probabilities sum to one, and saves digits.
         let mut dp = scratch.reals.empty();
         dp.extend(x.iter().map(|&x| if x.is_finite() { dy[0] * (x - at.y[0][0]) } else { T::zero() }));
-        self.0.vjp(
-            Point { x: [x], k: [], sizes: at.sizes, item: at.item, y: [p], saved: choice },
-            [&dp],
-            [dx],
-            scratch,
-        );
+        self.0.vjp(Point { y: [p], ..at.with(choice) }, [&dp], [dx], scratch);
         dx.iter_mut().zip(p).for_each(|(dx, &p)| *dx += dy[0] * p);
         scratch.reals.give(dp);
-    }
-
-    fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        y[0] = largest(at.x[0]);
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! An operator whose second input is known.
 
-use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
+use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 
 /// What the second input is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,6 +76,26 @@ impl<P: Operator<2>> Operator for Given<P> {
         let (sizes, count) = self.second.sizes(at.sizes);
         let args = Args { x: [at.x[0], &second], k: [], sizes: &sizes[..count], item: at.item };
         let result = self.operator.forward(args, y, saved, scratch);
+        scratch.reals.give(second);
+        result
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>>,
+        values: Point<'_, F, Self::Saved<F>>,
+        y: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let n = at.x[0].len();
+        let second = self.second.entries(n, scratch);
+        let plain = self.second.entries(n, &mut Scratch::default());
+        let (sizes, count) = self.second.sizes(at.sizes);
+        let (sizes, Point { x: [x], item, y: found, saved: own, .. }) = (&sizes[..count], values);
+        let args = Args { x: [at.x[0], &second], k: [], sizes, item };
+        let values = Point { x: [x, &plain], k: [], sizes, item, y: found, saved: own };
+        let result = self.operator.lift(args, values, y, saved, scratch);
         scratch.reals.give(second);
         result
     }

@@ -1,6 +1,7 @@
 //! A quantile of sorted values.
 
-use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
+use super::place::Place;
+use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 
 /// The value at place $1 + q (n - 1)$ of what `f` sorts, between two places by linear interpolation.
 #[derive(Debug, Clone)]
@@ -11,37 +12,6 @@ pub struct Interpolated<P>(pub P);
 pub struct Saved<T, S> {
     sorted: Vec<T>,
     sort: S,
-}
-
-/// The two places that a quantile lies between, and how far from the first.
-struct Place<T> {
-    low: usize,
-    high: usize,
-    share: T,
-}
-
-impl<T: Real> Place<T> {
-    fn of(q: T, n: usize) -> Result<Self, Fault> {
-        let value = q.as_f64();
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Fault::Domain { argument: "q", requirement: "between 0 and 1", value });
-        }
-        let steps = (n - 1) as f64;
-        let low = ((value * steps).floor() as usize).min(n.saturating_sub(2));
-        Ok(Self { low, high: (low + 1).min(n - 1), share: q * T::of(steps) - T::of(low as f64) })
-    }
-
-    /// How far the two places are apart; equal infinities are not.
-    fn gap(&self, sorted: &[T]) -> T {
-        let (low, high) = (sorted[self.low], sorted[self.high]);
-        if low == high && !low.is_finite() { T::zero() } else { high - low }
-    }
-
-    fn value(&self, sorted: &[T]) -> T {
-        let low = sorted[self.low];
-        // An infinity without a share must not spoil the other place.
-        if self.share.is_zero() { low } else { low + self.share * self.gap(sorted) }
-    }
 }
 
 impl<P: Operator> Operator<2> for Interpolated<P> {
@@ -75,7 +45,26 @@ impl<P: Operator> Operator<2> for Interpolated<P> {
         saved.sorted = vec![T::zero(); x.len()];
         let args = Args { x: [x], k: [], sizes: at.sizes, item: at.item };
         self.0.forward(args, [&mut saved.sorted], &mut saved.sort, scratch)?;
-        y[0] = place.value(&saved.sorted);
+        y[0] = place.value(saved.sorted[place.low], saved.sorted[place.high]);
+        Ok(())
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>, 2>,
+        values: Point<'_, F, Self::Saved<F>, 2>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let (place, [x, _]) = (Place::of(at.x[1][0], at.x[0].len())?, at.x);
+        let Saved { sorted, sort } = values.saved;
+        saved.sorted = vec![Dual::zero(); x.len()];
+        let Point { x: [plain, _], sizes, item, .. } = values;
+        let args = Args { x: [x], k: [], sizes, item };
+        let values = Point { x: [plain], k: [], sizes, item, y: [sorted], saved: sort };
+        self.0.lift(args, values, [&mut saved.sorted], &mut saved.sort, scratch)?;
+        y[0] = place.value(saved.sorted[place.low], saved.sorted[place.high]);
         Ok(())
     }
 
@@ -89,13 +78,13 @@ impl<P: Operator> Operator<2> for Interpolated<P> {
         let Saved { sorted, sort } = at.saved;
         let [x, q] = at.x;
         let Ok(place) = Place::of(q[0], x.len()) else { return };
-        let Place { low, high, share } = place;
         let mut dsorted = scratch.reals.zeros(x.len());
-        dsorted[low] += dy[0] * (T::one() - share);
-        dsorted[high] += dy[0] * share;
+        for (place, share) in [place.low, place.high].into_iter().zip(place.to_values(dy[0])) {
+            dsorted[place] += share;
+        }
         let point = Point { x: [x], k: [], sizes: at.sizes, item: at.item, y: [sorted], saved: sort };
         self.0.vjp(point, [&dsorted], [dx], scratch);
-        dq[0] = dy[0] * place.gap(sorted) * T::of((x.len() - 1) as f64);
+        dq[0] = place.to_level(dy[0], sorted[place.low], sorted[place.high]);
         scratch.reals.give(dsorted);
     }
 
@@ -110,7 +99,7 @@ impl<P: Operator> Operator<2> for Interpolated<P> {
         let mut sorted = scratch.reals.zeros(x.len());
         let args = Args { x: [x], k: [], sizes: at.sizes, item: at.item };
         let result = self.0.hard(args, [&mut sorted], scratch);
-        y[0] = place.value(&sorted);
+        y[0] = place.value(sorted[place.low], sorted[place.high]);
         scratch.reals.give(sorted);
         result
     }

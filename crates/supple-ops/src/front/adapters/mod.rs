@@ -4,6 +4,7 @@ mod expected;
 mod given;
 mod interpolated;
 mod negated;
+mod place;
 mod summed;
 mod unweighted;
 

@@ -1,6 +1,6 @@
 //! The least by way of the largest.
 
-use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
+use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 
 /// `−f(−x)`.
 #[derive(Debug, Clone)]
@@ -39,6 +39,23 @@ impl<P: Operator> Operator for Negated<P> {
     ) -> Result<(), Fault> {
         let x = negative(at.x[0], scratch);
         let result = self.0.forward(Args { x: [&x], ..at }, [y], saved, scratch);
+        y.iter_mut().for_each(|y| *y = -*y);
+        scratch.reals.give(x);
+        result
+    }
+
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>>,
+        values: Point<'_, F, Self::Saved<F>>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let x = negative(at.x[0], scratch);
+        let [plain, found] = [values.x[0], values.y[0]].map(|v| negative(v, &mut Scratch::default()));
+        let values = Point { x: [&plain], y: [&found], ..values };
+        let result = self.0.lift(Args { x: [&x], ..at }, values, [y], saved, scratch);
         y.iter_mut().for_each(|y| *y = -*y);
         scratch.reals.give(x);
         result

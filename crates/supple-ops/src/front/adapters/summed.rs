@@ -1,6 +1,6 @@
 //! A mask from the distributions of who comes first, second, and so on.
 
-use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
+use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 
 /// The sum of the `k` rows of `f`.
 #[derive(Debug, Clone)]
@@ -62,6 +62,23 @@ impl<P: Operator> Operator for Summed<P> {
         Ok(())
     }
 
+    fn lift<F: Float>(
+        &self,
+        at: Args<'_, Dual<F>>,
+        values: Point<'_, F, Self::Saved<F>>,
+        [y]: [&mut [Dual<F>]; 1],
+        saved: &mut Self::Saved<Dual<F>>,
+        scratch: &mut Scratch<Dual<F>>,
+    ) -> Result<(), Fault> {
+        let (Saved { rows, inner }, sizes) = (values.saved, self.sizes(y.len()));
+        saved.rows = vec![Dual::zero(); rows.len()];
+        let values = Point { sizes: &sizes, y: [rows], ..values.with(inner) };
+        let args = Args { sizes: &sizes, ..at };
+        self.rows.lift(args, values, [&mut saved.rows], &mut saved.inner, scratch)?;
+        sum_rows(&saved.rows, y);
+        Ok(())
+    }
+
     fn vjp<T: Real>(
         &self,
         at: Point<'_, T, Self::Saved<T>>,
@@ -76,19 +93,5 @@ impl<P: Operator> Operator for Summed<P> {
         let point = Point { x: at.x, k: [], sizes: &sizes, item: at.item, y: [rows], saved: inner };
         self.rows.vjp(point, [&drows], dx, scratch);
         scratch.reals.give(drows);
-    }
-
-    fn hard<T: Float>(
-        &self,
-        at: Args<'_, T>,
-        [y]: [&mut [T]; 1],
-        scratch: &mut Scratch<T>,
-    ) -> Result<(), Fault> {
-        let mut rows = scratch.reals.zeros(self.k * y.len());
-        let sizes = self.sizes(y.len());
-        let result = self.rows.hard(Args { sizes: &sizes, ..at }, [&mut rows], scratch);
-        sum_rows(&rows, y);
-        scratch.reals.give(rows);
-        result
     }
 }

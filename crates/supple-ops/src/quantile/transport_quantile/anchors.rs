@@ -1,6 +1,6 @@
 //! The shares of three anchors in each value of a sample.
 //!
-//! For potentials $g$ of the anchors and the cost $-x y$ with $y \in \{-1, 0, 1\}$, the shares of one value
+//! For potentials $g$ of the anchors and the cost $-x y$ with $y \in \lbrace -1, 0, 1\rbrace$, the shares of one value
 //! are the softmax of $(g_j + x y_j) / \varepsilon$. With $g_2 = 0$, the first anchor gives way to the middle
 //! one at $x = g_1$, the middle one to the last at $x = -g_3$: two cuts, which are what is solved for.
 
