@@ -12,7 +12,7 @@ params! {
     pub struct Median {
         /// Which relaxation.
         method: QuantileMethod = QuantileMethod::default(), Any;
-        /// What the method's own operator calls so, with the unit that the [method](QuantileMethod) has.
+        /// What the method's own operator calls so, with the unit that the method has.
         softness: f64 = 0.1, Positive;
     }
 }

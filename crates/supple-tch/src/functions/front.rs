@@ -219,7 +219,7 @@ pub fn f_quantile(
 ///
 /// `x(n>=1) -> median()`; gradient: almost everywhere; operator: [`front::Median`].
 /// * `method`: Which relaxation.
-/// * `softness`: What the method's own operator calls so, with the unit that the [method](QuantileMethod) has.
+/// * `softness`: What the method's own operator calls so, with the unit that the method has.
 /// * `mode`: Soft, hard, or the hard value with the soft gradient.
 ///
 /// That of the method.
