@@ -259,7 +259,7 @@ macro_rules! params {
 }
 
 /// Declares an enum whose names are parameter values: `L2 = "l2", Entropic = "entropic"`. The first
-/// is the default.
+/// is the default. Names are read by `parse`.
 #[macro_export]
 macro_rules! choices {
     ($(#[$meta:meta])* pub enum $name:ident {
@@ -287,6 +287,16 @@ macro_rules! choices {
                     $($crate::Value::Choice(name) if name == $text => Some(Self::$variant),)*
                     _ => None,
                 }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::Error;
+            fn from_str(name: &str) -> Result<Self, $crate::Error> {
+                let value = $crate::Value::Choice(name.to_owned().into());
+                let kind = <Self as $crate::Parameter>::KIND;
+                <Self as $crate::Parameter>::from_value(&value)
+                    .ok_or_else(|| $crate::Error::argument(stringify!($name), "name", kind, value))
             }
         }
     };

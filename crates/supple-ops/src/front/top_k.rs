@@ -39,7 +39,7 @@ front! {
         Subset = "subset", SubsetMarginals:
             |front| SubsetMarginals { k: front.k, softness: front.softness };
         /// A softmax k times over, each without what was chosen before; `x` is the logarithm of weights.
-        Successive = "successive_softmax", SuccessiveSoftmax: |front| SuccessiveSoftmax {
+        SuccessiveSoftmax = "successive_softmax", SuccessiveSoftmax: |front| SuccessiveSoftmax {
             k: front.k,
             softness: front.softness,
             ..SuccessiveSoftmax::default()
@@ -86,7 +86,7 @@ impl Contract for TopK {
             FourThirds,
             Lapsum,
             Subset,
-            Successive,
+            SuccessiveSoftmax,
             Transport,
             NeuralSort,
             SoftSortPrillo,

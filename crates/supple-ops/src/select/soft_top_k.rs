@@ -138,6 +138,9 @@ impl Operator for SoftTopK {
 
     fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
         let (y, zero, one) = (at.y[0], T::zero(), T::one());
+        if y.first().is_some_and(|y| y.is_nan()) {
+            return dx.fill(T::nan());
+        }
         let inside = |y: T| y > zero && y < one;
         // The slopes of entries in their own x at a fixed threshold: y^{1 − 1/r} for an r-th power.
         let power = match self.regularization {
