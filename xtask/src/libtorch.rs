@@ -66,9 +66,12 @@ pub fn install() -> Result {
     }
     let requirements = requirements();
     say("LibTorch", &format!("pip install {requirements} (up to 3 GB, once)"));
-    Step::new("pip install", &format!("{VENV_PYTHON} -m pip install --no-input {requirements}"))
-        .run()
-        .map_err(|e| format!("{e}\n{PIP_HINT}"))?;
+    Step::new(
+        "pip install",
+        &format!("{VENV_PYTHON} -m pip install --no-input --no-cache-dir {requirements}"),
+    )
+    .run()
+    .map_err(|e| format!("{e}\n{PIP_HINT}"))?;
     link_to_torch().map_err(|e| format!("{}: {e}", link().display()))?;
     fs::write(STAMP, requirements).map_err(|e| format!("{STAMP}: {e}"))?;
     say("LibTorch", "installed");
