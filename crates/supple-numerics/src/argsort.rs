@@ -170,8 +170,6 @@ fn bucket_sort(keys: &mut [u64], sorted: &mut [u64], pool: &mut Pool<u32>) {
         match sorted.len() {
             _ if bitonic::sort(sorted) => {}
             0..=BUCKET => sorted.sort_unstable(),
-            // All of one upper half.
-            _ if shift == 32 => {}
             _ => {
                 keys[bucket.clone()].copy_from_slice(sorted);
                 bucket_sort(&mut keys[bucket], sorted, pool);
@@ -231,6 +229,16 @@ mod tests {
         for x in SIZES.into_iter().flat_map(samples) {
             check(&x, &mut double);
             check(&x.iter().map(|&x| x as f32).collect::<Vec<_>>(), &mut single);
+        }
+    }
+
+    /// Their keys are few, so that a bucket of many elements has several of them.
+    #[test]
+    fn long_arrays_of_values_close_to_each_other() {
+        let random = &mut Stream::new(0, 0, 0);
+        for (n, range) in [(1_100_000, 4.0), (1_100_000, 1e-3), (40_000, 1e-2)] {
+            let x: Vec<f32> = (0..n).map(|_| (1000.0 + range * random.uniform()) as f32).collect();
+            check(&x, &mut Scratch::default());
         }
     }
 
