@@ -106,16 +106,18 @@ impl<A: Real<Acc = A>> Problem<A> {
     /// The values at the borders of the places, were all mass moved in order. Where a border falls between
     /// two values, it is their middle.
     fn quantiles(&self) -> Vec<f64> {
-        // Weights that are equal are added up exactly, in units of the first.
+        // Weights that are equal, and masses that are, are added up exactly: in units of the first.
         let unit = self.weights.iter().map(|a| a.as_f64()).find(|&a| a > 0.0).unwrap_or(1.0);
         let total: f64 = self.weights.iter().map(|a| a.as_f64() / unit).sum();
+        let mass_unit = self.masses.first().copied().unwrap_or(1.0);
+        let mass: f64 = self.masses.iter().map(|b| b / mass_unit).sum();
         let mut items = self.values.iter().zip(&self.weights).filter(|(_, a)| a.as_f64() > 0.0).peekable();
         let (mut level, mut reached) = (0.0, 0.0);
         let mut thresholds = Vec::with_capacity(self.masses.len());
         let mut value = 0.0;
-        for mass in &self.masses {
-            level += mass;
-            let wanted = level * total;
+        for b in &self.masses {
+            level += b / mass_unit;
+            let wanted = level / mass * total;
             while let Some((x, a)) = items.next_if(|_| reached < wanted - 1e-12 * total) {
                 (value, reached) = (x.as_f64(), reached + a.as_f64() / unit);
             }

@@ -110,11 +110,12 @@ impl Places {
         let centre = order[finite.clone()].get(finite.len() / 2).map_or(0.0, |i| at(i).as_f64());
         let edge = |i: Option<usize>| i.map_or(0.0, |i| at(&order[i]).as_f64() - centre);
         let (first, last) = (edge(finite.clone().next()), edge(finite.clone().last()));
-        let gap = APART / self.rate;
+        // Not less than rounding would leave of it.
+        let beyond = |edge: f64| f64::max(APART / self.rate, edge.abs());
         let centre = T::Acc::of(centre);
         let value = |(i, place): (usize, &u32)| match i {
-            i if i < finite.start => T::Acc::of(first - gap),
-            i if i >= finite.end => T::Acc::of(last + gap),
+            i if i < finite.start => T::Acc::of(first - beyond(first)),
+            i if i >= finite.end => T::Acc::of(last + beyond(last)),
             _ => at(place) - centre,
         };
         let values = order.iter().enumerate().map(value).collect();

@@ -29,9 +29,9 @@ const TOLERANCE: f64 = 1e-9;
 
 impl Solver<'_> {
     pub fn solve(&mut self) -> Result<(), Fault> {
-        let mut error = f64::INFINITY;
-        let mut last = false;
+        let (mut error, mut last, mut spent) = (f64::INFINITY, false, 0);
         for step in 0..MOST {
+            spent = step + 1;
             if step == 0 || step == SWEEPS {
                 let family = Family { quantiles: self.quantiles, shifts: &self.shifts, rate: self.rate };
                 self.rows.divide(self.x, family);
@@ -61,7 +61,8 @@ impl Solver<'_> {
                 self.shifts.copy_from_slice(&start);
             }
             // From there a step is as good as exact, unless neighbours were held back.
-            last = before <= NEARLY && (error <= EXACT || error > 0.3 * before);
+            let stays = error <= TOLERANCE && error > 0.3 * before;
+            last = before <= NEARLY && (error <= EXACT || stays);
             // NaN counts as no progress.
             let gained = error < before;
             if !gained {
@@ -73,7 +74,7 @@ impl Solver<'_> {
                 break;
             }
         }
-        Err(Fault::NotConverged { iterations: MOST, residual: error })
+        Err(Fault::NotConverged { iterations: spent, residual: error })
     }
 
     /// Computes the rows; returns by how much the columns are off.
