@@ -39,6 +39,12 @@ pub fn blocks(starts: &[u32]) -> impl Iterator<Item = Range<usize>> {
     starts.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
 }
 
+/// A length as a real number, by way of the signed type: its conversion is one instruction.
+#[inline(always)]
+pub fn real(n: usize) -> f64 {
+    n as i64 as f64
+}
+
 /// For every position, the number of its block, of a partition with these `starts`. A step from block to block
 /// is an addition and no branch: where blocks are short, it could not be predicted.
 pub fn numbers<T: Real>(starts: &[u32], scratch: &mut Scratch<T>) -> Vec<u32> {
@@ -190,21 +196,30 @@ fn merge<S: Copy>(
         // By way of `u32`, whose conversion is one instruction.
         Block { start: start as usize, end: end as usize, len: (end - start).into(), sum }
     };
-    // The blocks done with, which are written over those still to come.
-    let mut count = 0;
-    for next in 0..sums.len() {
-        let (mut top, end) = (block(starts[next], starts[next + 1], sums[next]), starts[next + 1]);
-        while count > 0 {
-            let below = block(starts[count - 1], top.start as u32, sums[count - 1]);
-            let Some(sum) = join(below, top) else { break };
-            top = block(below.start as u32, end, sum);
-            count -= 1;
-        }
-        (starts[count], sums[count]) = (top.start as u32, top.sum);
-        count += 1;
+    if sums.is_empty() {
+        return 0;
     }
-    starts[count] = starts[sums.len()];
-    count
+    // The blocks done with are written over those still to come; the last of them is `below`.
+    let (mut count, mut below) = (0, block(starts[0], starts[1], sums[0]));
+    for next in 1..sums.len() {
+        let mut top = block(starts[next], starts[next + 1], sums[next]);
+        below = loop {
+            let Some(sum) = join(below, top) else {
+                (starts[count], sums[count]) = (below.start as u32, below.sum);
+                count += 1;
+                break top;
+            };
+            top = block(below.start as u32, top.end as u32, sum);
+            if count == 0 {
+                break top;
+            }
+            count -= 1;
+            below = block(starts[count], top.start as u32, sums[count]);
+        };
+    }
+    (starts[count], sums[count]) = (below.start as u32, below.sum);
+    starts[count + 1] = below.end as u32;
+    count + 1
 }
 
 #[cfg(test)]

@@ -87,6 +87,11 @@ impl<A: Real<Acc = A>> Line<A> {
         Self { distance, decay, points: sorted.len() }
     }
 
+    /// The kernel between neighbours.
+    pub fn decays(&self) -> &[A] {
+        &self.decay
+    }
+
     /// Returns the buffers.
     pub fn give<T: Real<Acc = A>>(self, scratch: &mut Scratch<T>) {
         scratch.wide.give(self.distance);

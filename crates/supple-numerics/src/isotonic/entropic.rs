@@ -4,7 +4,7 @@
 //! run, that is all. What decides whether runs are pooled is taken from values alone, and is not part of the
 //! result: its exponentials are taken anew, by [`exponentials`].
 
-use super::{Block, blocks, merge, starts_where};
+use super::{Block, blocks, merge, real, starts_where};
 use crate::elementary::{exp_slice, sum_by};
 use std::ops::Range;
 use supple_core::{Real, Scratch};
@@ -172,11 +172,6 @@ impl<A: Real<Acc = A>> Line<A> {
 #[inline(never)]
 fn scaled(x: f64, t: f64) -> f64 {
     x * t.exp()
-}
-
-/// A length as a real number, by way of the signed type: its conversion is one instruction.
-fn real(n: usize) -> f64 {
-    n as i64 as f64
 }
 
 /// Pools runs and returns where blocks start.

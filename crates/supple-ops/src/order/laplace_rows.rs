@@ -7,7 +7,7 @@
 use std::ops::Range;
 use supple_core::{Real, Scratch};
 use supple_numerics::elementary::sum_by;
-use supple_numerics::laplace::{Line, Side};
+use supple_numerics::laplace::Line;
 
 /// Products of decays below this are left out of a row.
 const LEAST: f64 = 1e-304;
@@ -52,18 +52,7 @@ impl<A: Real<Acc = A>> LaplaceRows<A> {
         let n = sorted.len();
         let line = Line::new(sorted, softness, scratch);
         let mut decay = scratch.wide.zeros(n + 1);
-        line.shares(
-            |_| [A::one()],
-            |i, side, [share]| {
-                if side == Side::Below {
-                    decay[i] = share.sum;
-                }
-            },
-        );
-        // The decay over a gap is what arrives behind it over what set out.
-        for i in (1..n).rev() {
-            decay[i] = decay[i] / (decay[i - 1] + A::one());
-        }
+        decay[1..n.max(1)].copy_from_slice(line.decays());
         let mut places = scratch.indices.empty();
         let [mut from_below, mut from_above, mut heights] = [(); 3].map(|()| scratch.wide.empty());
         line.quantiles(sorted, softness, (1..n).map(|k| k as f64), scratch, |quantile| {

@@ -102,8 +102,9 @@ impl Operator for LapsumRank {
             |k, _, [all, barred]| sums[k] += bars[k] * all.sum - barred.sum,
         );
         let rate = T::Acc::of(if self.descending { -0.5 } else { 0.5 } / self.softness);
-        for (&i, &sum) in order.iter().zip(&sums) {
-            dx[i as usize] = T::narrow(rate * sum);
+        for ((&i, &sum), z) in order.iter().zip(&sums).zip(&z) {
+            // Infinities do not move.
+            dx[i as usize] = if z.is_finite() { T::narrow(rate * sum) } else { T::zero() };
         }
         scratch.reals.give(z);
         scratch.wide.give(bars);
@@ -206,6 +207,7 @@ mod tests {
             assert!((rank - expected).abs() < 1e-12, "{ranks}");
         }
         assert!(dx.iter().take(5).all(|dx| dx.is_finite()), "{dx}");
+        assert_eq!((dx[[0, 0]], dx[[0, 2]], dx[[0, 3]]), (0.0, 0.0, 0.0));
         assert!(ranks.iter().chain(&dx).enumerate().all(|(i, v)| v.is_nan() == (i % 10 >= 5)));
     }
 

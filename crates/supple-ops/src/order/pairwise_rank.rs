@@ -116,6 +116,11 @@ impl Operator for PairwiseRank {
         }
         let mut density = scratch.reals.zeros(x.len());
         for (i, dx) in dx.iter_mut().enumerate() {
+            if !x[i].is_finite() {
+                // Infinities do not move.
+                *dx = T::zero();
+                continue;
+            }
             self.distances(x, i, &mut density);
             self.shape.density(&mut density);
             // The density is even: what moves one up moves the other down.
@@ -225,6 +230,7 @@ mod tests {
             }
             let [dx] = at.vjp([ndarray::array![1.0, 2.0, 3.0, 4.0, 5.0].into_dyn().view()]).unwrap();
             assert!(dx.iter().all(|dx| dx.is_finite()), "{shape:?}: {dx}");
+            assert!(dx.iter().zip(&x).all(|(&dx, x)| x.is_finite() || dx == 0.0), "{shape:?}: {dx}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use supple_core::{Error, Real, Scratch, choices};
 use supple_numerics::argsort::argsort;
-pub(super) use supple_numerics::isotonic::{Power, blocks};
+pub(super) use supple_numerics::isotonic::{Power, blocks, real};
 
 choices! {
     /// What a projection minimises.
@@ -96,30 +96,6 @@ pub(super) fn sort<T: Real>(x: &[T], descending: bool, y: &mut [T], scratch: &mu
     }
     scratch.indices.give(order);
     scratch.reals.give(z);
-}
-
-/// Visits every position with the number and the range of its block. A step from block to block is an
-/// addition and no branch: where blocks are short, it could not be predicted.
-#[inline(always)]
-pub(super) fn for_each_position<T: Real>(
-    starts: &[u32],
-    scratch: &mut Scratch<T>,
-    mut visit: impl FnMut(usize, usize, Range<usize>),
-) {
-    let n = starts.last().map_or(0, |&n| n as usize);
-    let mut steps = scratch.indices.zeros(n + 1);
-    starts.iter().skip(1).for_each(|&start| steps[start as usize] = 1);
-    let mut block = 0;
-    for (k, &step) in steps[..n].iter().enumerate() {
-        block += step as usize;
-        visit(k, block, starts[block] as usize..starts[block + 1] as usize);
-    }
-    scratch.indices.give(steps);
-}
-
-/// A length as a real number, by way of the signed type: its conversion is one instruction.
-pub(super) fn real(n: usize) -> f64 {
-    n as i64 as f64
 }
 
 /// Positions are `u32`.

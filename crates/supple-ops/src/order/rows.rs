@@ -287,6 +287,16 @@ pub(crate) fn to_matrix<T: Float, D: Dimension, O: Contract>(
     matrix.into_dimensionality().map_err(|e| Error::unsupported(O::NAME, "an output of one more axis", e))
 }
 
+/// The law that each column of a square matrix sums to one.
+pub(crate) fn columns_sum_to_one() -> Law {
+    let residual = |at: Evaluated<'_>| {
+        let n = at.x[0].len();
+        let sum = |j| at.y[0].iter().skip(j).step_by(n).sum::<f64>();
+        (0..n).map(|j| (sum(j) - 1.0).abs()).sum()
+    };
+    Law::Vanishes("columns_sum_to_one", Box::new(residual))
+}
+
 /// The law that each row of a matrix sums to one.
 pub(crate) fn rows_sum_to_one() -> Law {
     let residual = |at: Evaluated<'_>| {

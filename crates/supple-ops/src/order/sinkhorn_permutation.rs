@@ -22,12 +22,13 @@
 //! Paper: Cuturi, Teboul, Vert, *Differentiable ranks and sorting using optimal transport*, NeurIPS 2019,
 //! <https://arxiv.org/abs/1905.11885>.
 
-use super::permutahedron::{check_length, sorted, spoilt};
-use super::sinkhorn::{naive, places, scatter, work};
+use super::permutahedron::check_length;
+use super::plan_products::Transport;
+use super::rows::{columns_sum_to_one, permutation, rows_sum_to_one, to_matrix};
+use super::sinkhorn::{places, scatter, work};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Dual, Error, Evaluated, Fault, Float, Law, Operator, Params, Point, Real, Scaling,
-    Scratch, evaluate, params,
+    Args, Contract, Dual, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, params,
 };
 use supple_numerics::line_transport::{Line, Saved};
 
@@ -110,13 +111,7 @@ impl Operator for SinkhornPermutation {
         [q]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let (order, z) = sorted(at.x[0], self.descending, scratch);
-        match spoilt(&z) {
-            true => q.fill(T::nan()),
-            false => order.iter().enumerate().for_each(|(j, &i)| q[j * z.len() + i as usize] = T::one()),
-        }
-        scratch.indices.give(order);
-        scratch.reals.give(z);
+        permutation(at.x[0], self.descending, q, scratch);
         Ok(())
     }
 }
@@ -141,30 +136,19 @@ impl Contract for SinkhornPermutation {
     }
 
     fn laws(&self) -> Vec<Law> {
-        let off = |sums: &mut dyn Iterator<Item = f64>| sums.map(|sum| (sum - 1.0).abs()).sum();
-        let rows = move |at: Evaluated<'_>| off(&mut at.y[0].chunks(at.sizes[0]).map(|row| row.iter().sum()));
-        let columns = move |at: Evaluated<'_>| {
-            let n = at.sizes[0];
-            off(&mut (0..n).map(|i| at.y[0].iter().skip(i).step_by(n).sum()))
-        };
         vec![
             Law::SumsTo(Box::new(|sizes| sizes[0] as f64)),
             Law::Within(Box::new(|_| (0.0, 1.0))),
             Law::ShiftInvariant,
-            Law::Vanishes("rows_sum_to_one", Box::new(rows)),
-            Law::Vanishes("columns_sum_to_one", Box::new(columns)),
+            rows_sum_to_one(),
+            columns_sum_to_one(),
         ]
     }
 
     fn oracle(&self, at: Args<'_, f64>) -> Option<[Vec<f64>; 1]> {
-        let (x, n) = (at.x[0], at.x[0].len());
-        let plan = naive(x, &vec![1.0; n], self.softness);
-        let mut rows: Vec<Vec<f64>> =
-            (0..n).map(|j| (0..n).map(|i| n as f64 * plan[i * n + j]).collect()).collect();
-        if self.descending {
-            rows.reverse();
-        }
-        Some([rows.concat()])
+        let Self { softness, descending } = *self;
+        let transport = Transport { softness, descending, transposed: false };
+        Some([transport.naive(at.x[0]).concat()])
     }
 }
 
@@ -184,7 +168,7 @@ impl Contract for SinkhornPermutation {
 /// * Cost: O(n²) forward and backward.
 /// * Errors: a softness that is not finite and above zero.
 ///
-/// For descending order or ragged batches, call [`evaluate`] with a [`SinkhornPermutation`]; for gradients,
+/// For descending order or ragged batches, call [`evaluate`](supple_core::evaluate) with a [`SinkhornPermutation`]; for gradients,
 /// [`linearize`](supple_core::linearize).
 ///
 /// ```
@@ -203,7 +187,5 @@ pub fn sinkhorn_permutation<'a, T: Float, D: Dimension>(
     softness: f64,
 ) -> Result<Array<T, D::Larger>, Error> {
     let operator = SinkhornPermutation { softness, ..SinkhornPermutation::default() };
-    let [permutation] = evaluate(&operator, [x.into().into_dyn()])?;
-    let wider = |e| Error::unsupported(SinkhornPermutation::NAME, "an output of one more axis", e);
-    permutation.into_dimensionality().map_err(wider)
+    to_matrix(&operator, x.into())
 }

@@ -37,15 +37,16 @@
 //! differentiable and sparse top-k: a convex analysis perspective*, ICML 2023,
 //! <https://arxiv.org/abs/2302.01425>.
 
+mod division;
 mod entropic;
 
+use self::division::Division;
 use super::p_norm;
 pub use super::permutahedron::Regularization;
 use super::permutahedron::{
-    Form, average_ranks, block_means, blocks, check_length, finite, for_each_position, log_sum_exp, middle,
-    minimax, power_value, real, sorted, spoilt,
+    Form, average_ranks, block_means, blocks, check_length, finite, log_sum_exp, middle, minimax,
+    power_value, real, sorted, spoilt,
 };
-use super::scatter::Scatter;
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
 use supple_core::{
@@ -225,72 +226,53 @@ impl SoftRank {
 
     fn write_blocks<T: Real>(
         &self,
-        Line { before, z, order }: Line<'_, T>,
-        Partition { starts, sums: mut levels }: Partition<T::Acc>,
+        line: Line<'_, T>,
+        Partition { starts, sums }: Partition<T::Acc>,
         y: &mut [T],
         saved: &mut Saved<T::Acc>,
         scratch: &mut Scratch<T>,
     ) {
-        let (form, rate) = (self.regularization.form(), T::Acc::of(1.0 / self.softness));
-        let mut terms = scratch.wide.empty();
-        if form == Form::Entropic {
-            let numbers = isotonic::numbers(&starts, scratch);
-            let from_last = |k: usize, block: Range<usize>| (z[k].widen() - z[block.end - 1].widen()) * rate;
-            (levels, terms) = isotonic::exponentials(&starts, &numbers, from_last, scratch);
-            scratch.indices.give(numbers);
+        let (z, rate) = (line.z, T::Acc::of(1.0 / self.softness));
+        let numbers = isotonic::numbers(&starts, scratch);
+        let apart = |k: usize, from: u32| (z[k].widen() - z[from as usize].widen()) * rate;
+        let mut division = Division { line, starts: &starts, numbers: &numbers, levels: sums };
+        // A loop for each form: the choice between them is not made at every position.
+        match self.regularization.form() {
+            Form::L2 => {
+                let names = division.name(saved, scratch, |len, middle, sum| {
+                    (len, T::Acc::of(middle) - sum / T::Acc::of(len) * rate)
+                });
+                division.write(names, y, saved, scratch, |k, b| division.levels[b] + apart(k, starts[b]));
+            }
+            Form::Entropic => {
+                let from_last = |k: usize, block: Range<usize>| apart(k, block.end as u32 - 1);
+                let (sums, terms) = isotonic::exponentials(&starts, &numbers, from_last, scratch);
+                scratch.wide.give(std::mem::replace(&mut division.levels, sums));
+                let names = division
+                    .name(saved, scratch, |len, middle, sum| (len * middle, T::Acc::of(len * middle) / sum));
+                division.write(names, y, saved, scratch, |k, b| division.levels[b] * terms[k]);
+                scratch.wide.give(terms);
+            }
+            Form::Norm(power) => {
+                let names = division.name(saved, scratch, |_, _, value| (1.0, value));
+                saved.anchors.push(Default::default());
+                let shared = blocks(&starts).zip(&division.levels).filter(|(block, _)| block.len() > 1);
+                saved
+                    .anchors
+                    .extend(shared.map(|(block, &level)| [self.signed(z[block.start].widen()), level]));
+                division.write(names, y, saved, scratch, |k, b| match starts[b + 1] - starts[b] {
+                    1 => T::Acc::of(real(line.before + k + 1)),
+                    _ => power.of(division.levels[b] + apart(k, starts[b])),
+                });
+            }
         }
-        saved.block.resize(y.len(), 0);
-        // Written for every block, kept for those of two and more: no branch that could not be predicted.
-        let mut kept = saved.weights.len();
-        saved.weights.resize(kept + shared(&starts) + 1, 0.0);
-        let mut numbers = scratch.indices.stale(levels.len());
-        for ((level, number), block) in levels.iter_mut().zip(&mut numbers).zip(blocks(&starts)) {
-            let (middle, len) = (middle(before + block.start, before + block.end), real(block.len()));
-            let (weight, value) = match form {
-                Form::L2 => (len, T::Acc::of(middle) - *level / T::Acc::of(len) * rate),
-                Form::Entropic => (len * middle, T::Acc::of(len * middle) / *level),
-                Form::Norm(_) => (1.0, *level),
-            };
-            *level = value;
-            saved.weights[kept] = weight;
-            let is_shared = usize::from(block.len() > 1);
-            *number = (kept * is_shared) as u32;
-            kept += is_shared;
-        }
-        saved.weights.truncate(kept);
-        if let Form::Norm(_) = form {
-            saved.anchors.push(Default::default());
-            let anchors = blocks(&starts).zip(&levels).filter(|(block, _)| block.len() > 1);
-            saved.anchors.extend(anchors.map(|(block, &level)| [self.signed(z[block.start].widen()), level]));
-        }
-        let n = saved.block.len();
-        let mut write = |i: u32, rank, number| (y[i as usize], saved.block[i as usize]) = (rank, number);
-        let mut ranks = Scatter::new(n, scratch);
-        for_each_position(&starts, scratch, |k, b, block| {
-            let from_first = || (z[k].widen() - z[block.start].widen()) * rate;
-            let rank = match form {
-                Form::L2 => levels[b] + from_first(),
-                Form::Entropic => levels[b] * terms[k],
-                Form::Norm(_) if block.len() == 1 => T::Acc::of(real(before + k + 1)),
-                Form::Norm(power) => power.of(levels[b] + from_first()),
-            };
-            ranks.put(order[k], T::narrow(rank), numbers[b], &mut write);
-        });
-        ranks.finish(scratch, write);
-        scratch.wide.give(levels);
-        scratch.wide.give(terms);
-        scratch.indices.give(starts);
-        scratch.indices.give(numbers);
+        scratch.wide.give(division.levels);
+        [starts, numbers].into_iter().for_each(|buffer| scratch.indices.give(buffer));
     }
 
     fn signed<T: Real>(&self, x: T) -> T {
         if self.descending { -x } else { x }
     }
-}
-
-/// How many blocks have more than one position.
-fn shared(starts: &[u32]) -> usize {
-    starts.windows(2).map(|ends| usize::from(ends[1] - ends[0] > 1)).sum()
 }
 
 impl Contract for SoftRank {

@@ -34,6 +34,8 @@
 //!   just touch count as one. The second derivative of the L2 form is zero almost everywhere.
 //! * ±∞ comes first or last as itself and passes its gradient on; the finite values are sorted as if alone. A
 //!   NaN makes its whole item NaN.
+//! * Range: n times the distance between the largest and the smallest value must be a number in double precision.
+//!   Mask by −∞, not by the least number of `f64`.
 //! * Cost: O(n log n) for short items, O(n) for long ones by radix sort; backward O(n).
 //!
 //! Papers: Blondel, Teboul, Berthet, Djolonga, *Fast Differentiable Sorting and Ranking*, ICML 2020,
@@ -44,8 +46,8 @@
 mod entropic;
 
 use super::permutahedron::{
-    Form, Regularization, blocks, check_length, finite, for_each_position, log_sum_exp, minimax, power_value,
-    real, sort, sorted, spoilt,
+    Form, Regularization, blocks, check_length, finite, log_sum_exp, minimax, power_value, real, sort,
+    sorted, spoilt,
 };
 use ndarray::{Array, ArrayView, Dimension};
 use std::ops::Range;
@@ -212,18 +214,17 @@ impl SoftSort {
         }
         // To the value of each block's first position, or what it is a power of.
         let first_of = |middle: T::Acc, len: f64| middle - T::Acc::of(0.5 * step * (len - 1.0));
+        let from_first = |k: usize, start: usize| T::Acc::of(real(k - start) * step);
+        // A loop for each form: the choice between them is not made at every position.
         match form {
             Form::L2 => {
                 for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
                     let len = real(block.len());
                     *level = first_of(z[block.start].widen() + *level / T::Acc::of(len), len);
                 }
+                self.write(&starts, y, scratch, |k, b, block| levels[b] + from_first(k, block.start));
             }
-            Form::Entropic => {
-                self.write_entropic(z, &starts, y, weights, scratch);
-                scratch.wide.give(levels);
-                return starts;
-            }
+            Form::Entropic => self.write_entropic(z, &starts, y, weights, scratch),
             Form::Norm(power) => {
                 for (level, block) in levels.iter_mut().zip(blocks(&starts)) {
                     *level = first_of(*level, real(block.len()));
@@ -231,26 +232,37 @@ impl SoftSort {
                     let sum: T::Acc = (0..block.len()).map(weight).sum();
                     weights.extend((0..block.len()).map(|k| T::narrow(weight(k) / sum)));
                 }
+                self.write(&starts, y, scratch, |k, b, block| match block.len() {
+                    1 => z[k].widen(),
+                    _ => power.of(levels[b] + from_first(k, block.start)),
+                });
             }
-        }
-        let value = |k: usize, b: usize, block: Range<usize>| {
-            let value = levels[b] + T::Acc::of(real(k - block.start) * step);
-            let value = match form {
-                Form::Norm(_) if block.len() == 1 => z[k].widen(),
-                Form::Norm(power) => power.of(value),
-                _ => value,
-            };
-            self.signed(T::narrow(value))
-        };
-        if levels.len() * LONG < z.len() {
-            for (b, block) in blocks(&starts).enumerate() {
-                block.clone().for_each(|k| y[k] = value(k, b, block.clone()));
-            }
-        } else {
-            for_each_position(&starts, scratch, |k, b, block| y[k] = value(k, b, block));
         }
         scratch.wide.give(levels);
         starts
+    }
+
+    /// Writes the `value` of each position of a block, but for the sign.
+    #[inline(always)]
+    fn write<T: Real>(
+        &self,
+        starts: &[u32],
+        y: &mut [T],
+        scratch: &mut Scratch<T>,
+        value: impl Fn(usize, usize, Range<usize>) -> T::Acc,
+    ) {
+        if starts.len() * LONG < y.len() {
+            for (b, block) in blocks(starts).enumerate() {
+                block.clone().for_each(|k| y[k] = self.signed(T::narrow(value(k, b, block.clone()))));
+            }
+        } else {
+            let numbers = isotonic::numbers(starts, scratch);
+            for ((k, &b), y) in numbers.iter().enumerate().zip(y) {
+                let block = starts[b as usize] as usize..starts[b as usize + 1] as usize;
+                *y = self.signed(T::narrow(value(k, b as usize, block)));
+            }
+            scratch.indices.give(numbers);
+        }
     }
 
     /// Makes the partition of the finite positions, which start at `before`, one of all `n`: infinities are

@@ -34,6 +34,7 @@ pub use super::swap::Distribution;
 
 use super::permutahedron::{check_length, sort};
 use super::swap::apart;
+use multiversion::multiversion;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, map, params,
@@ -97,7 +98,7 @@ impl Operator for SortingNetwork {
             let pairs = ..layer.len();
             let (a, b, t, error) = (&mut a[pairs], &mut b[pairs], &mut t[pairs], &mut error[pairs]);
             layer.split(y, a, b);
-            self.compare(a, b, t, error, &mut saved.shares, scratch);
+            compare(self, [&mut *a, &mut *b, t, error], &mut saved.shares, scratch);
             layer.join(y, a, b);
         }
         [a, b, t, error].into_iter().for_each(|buffer| scratch.reals.give(buffer));
@@ -112,6 +113,12 @@ impl Operator for SortingNetwork {
         [dx]: [&mut [T]; 1],
         scratch: &mut Scratch<T>,
     ) {
+        if let ([x], [dx]) = (at.x[0], &mut *dx)
+            && x.is_nan()
+        {
+            // No comparator passes it on.
+            return *dx = T::nan();
+        }
         dx.copy_from_slice(dy);
         let [mut a, mut b] = [(); 2].map(|()| scratch.reals.zeros(dy.len() / 2));
         let mut left = &at.saved.shares[..];
@@ -119,11 +126,7 @@ impl Operator for SortingNetwork {
             let (a, b) = (&mut a[..layer.len()], &mut b[..layer.len()]);
             let (before, shares) = left.split_at(left.len() - layer.len());
             layer.split(dx, a, b);
-            for ((a, b), &share) in a.iter_mut().zip(&mut *b).zip(shares) {
-                let moved = share * (*b - *a);
-                *a += moved;
-                *b -= moved;
-            }
+            pass_back(a, b, shares);
             layer.join(dx, a, b);
             left = before;
         }
@@ -146,30 +149,38 @@ impl SortingNetwork {
     fn signed<T: Real>(&self, x: T) -> T {
         if self.descending { -x } else { x }
     }
+}
 
-    /// Replaces each `(a, b)` by `(min′, max′)` and adds `∂min′/∂b` to `shares`.
-    fn compare<T: Real>(
-        &self,
-        a: &mut [T],
-        b: &mut [T],
-        t: &mut [T],
-        error: &mut [T],
-        shares: &mut Vec<T>,
-        scratch: &mut Scratch<T>,
-    ) {
-        let (softness, rate) = (T::of(self.softness), T::of(1.0 / self.softness));
-        for ((t, &a), &b) in t.iter_mut().zip(&*a).zip(&*b) {
-            *t = apart(a, b) * rate;
-        }
-        self.distribution.errors(t, error, scratch);
-        for (((a, b), t), &error) in a.iter_mut().zip(b).zip(&mut *t).zip(&*error) {
-            let swapped = *b < *a;
-            let (low, high) = if swapped { (*b, *a) } else { (*a, *b) };
-            *a = low + softness * error;
-            *b = high - softness * error;
-            *t = if swapped { T::one() - *t } else { *t };
-        }
-        shares.extend_from_slice(t);
+/// Replaces each `(a, b)` by `(min′, max′)` and adds `∂min′/∂b` to `shares`. `t` and `error` are room to work in.
+#[multiversion(targets("x86_64+avx2"))]
+fn compare<T: Real>(
+    operator: &SortingNetwork,
+    [a, b, t, error]: [&mut [T]; 4],
+    shares: &mut Vec<T>,
+    scratch: &mut Scratch<T>,
+) {
+    let (softness, rate) = (T::of(operator.softness), T::of(1.0 / operator.softness));
+    for ((t, &a), &b) in t.iter_mut().zip(&*a).zip(&*b) {
+        *t = apart(a, b) * rate;
+    }
+    operator.distribution.errors(t, error, scratch);
+    for (((a, b), t), &error) in a.iter_mut().zip(b).zip(&mut *t).zip(&*error) {
+        let swapped = *b < *a;
+        let (low, high) = if swapped { (*b, *a) } else { (*a, *b) };
+        *a = low + softness * error;
+        *b = high - softness * error;
+        *t = if swapped { T::one() - *t } else { *t };
+    }
+    shares.extend_from_slice(t);
+}
+
+/// Passes cotangents back through comparators.
+#[multiversion(targets("x86_64+avx2"))]
+fn pass_back<T: Real>(a: &mut [T], b: &mut [T], shares: &[T]) {
+    for ((a, b), &share) in a.iter_mut().zip(b).zip(shares) {
+        let moved = share * (*b - *a);
+        *a += moved;
+        *b -= moved;
     }
 }
 

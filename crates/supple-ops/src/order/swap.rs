@@ -29,6 +29,7 @@ const PHI: f64 = 0.75;
 
 impl Distribution {
     /// `error ← G(t)` and `t ← G′(t)`, where `G(t) = t F(−t)` and `t ≥ 0`.
+    #[inline(always)]
     pub(super) fn errors<T: Real>(self, t: &mut [T], error: &mut [T], scratch: &mut Scratch<T>) {
         let one = T::one();
         let far = T::of(self.far());
@@ -131,12 +132,14 @@ impl Distribution {
 }
 
 /// `p ← F(−scale(t))`.
+#[inline(always)]
 fn tail<T: Real>(shape: Shape, t: &[T], p: &mut [T], scale: impl Fn(T) -> T) {
     p.iter_mut().zip(t).for_each(|(p, &t)| *p = -scale(t));
     shape.step(p);
 }
 
 /// `(error, t) ← f(t, error)`.
+#[inline(always)]
 fn each<T: Real>(t: &mut [T], error: &mut [T], f: impl Fn(T, T) -> (T, T)) {
     t.iter_mut().zip(error).for_each(|(t, error)| (*error, *t) = f(*t, *error));
 }
