@@ -4,6 +4,7 @@ use crate::engine::{Item, Pass, read};
 use crate::error::{Error, Fault};
 use crate::inputs::{Inputs, Mode, Options};
 use crate::operator::{Args, Operator};
+use crate::params::Value;
 use crate::plan::{Plan, Slot};
 use crate::real::{Float, Real};
 use crate::scratch::{Kept, Scratch};
@@ -119,7 +120,7 @@ impl<'a, T: Float, const I: usize, const K: usize> Prepared<'a, T, I, K> {
             let softness = T::of(given);
             if !(softness.is_finite() && (T::one() / softness).is_finite()) {
                 let requirement = format!("finite in {}, and its inverse too", T::NAME);
-                return Err(Error::argument(about.name, "softness", requirement, given));
+                return Err(Error::argument(about.name, "softness", requirement, Value::Float(given)));
             }
         }
         Ok(Self { plan, x, k, mode: options.mode, work })
@@ -234,8 +235,7 @@ fn plan<const I: usize, const K: usize>(
         let requirement = format!("of {I} real inputs, {outputs} outputs and {K} integer inputs");
         return Err(Error::argument(name, "SIGNATURE", requirement, text));
     }
-    let plan = Plan::new(name, signature, &x, &k, options, size)?;
-    validate(plan.sizes())?;
+    let plan = Plan::new(name, signature, &x, &k, options, size, validate)?;
     if plan.is_ragged() {
         let mut sizes = vec![];
         for item in 0..plan.items {

@@ -41,6 +41,9 @@ pub enum Mode {
     /// The discrete function; its gradient is zero.
     Hard,
     /// The discrete function with the relaxation's gradient.
+    ///
+    /// [`evaluate`](crate::evaluate) computes the discrete function alone. [`linearize`](crate::linearize) needs
+    /// both: there, an item whose relaxation has no answer has none, even where its discrete function has one.
     StraightThrough,
 }
 
@@ -65,8 +68,8 @@ impl<T, const I: usize, const K: usize> Inputs<'_, T, I, K> {
         self
     }
 
-    /// Makes the batch ragged: item `b` has size `lengths[b]` along `symbol`. The kernel sees the smaller
-    /// item; padding may hold anything, comes out as zero and gets a zero gradient.
+    /// Makes the batch ragged: item `b` has size `lengths[b]` along `symbol`, which an input must have. The
+    /// kernel sees the smaller item; padding may hold anything, comes out as zero and gets a zero gradient.
     pub fn lengths(mut self, symbol: &str, lengths: ArrayD<usize>) -> Self {
         self.options.lengths.push((symbol.into(), lengths));
         self

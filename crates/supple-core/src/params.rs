@@ -333,6 +333,13 @@ mod tests {
     }
 
     #[test]
+    fn choices_are_read_by_name() {
+        assert_eq!("square".parse::<Shape>().unwrap(), Shape::Square);
+        let error = "oval".parse::<Shape>().unwrap_err().to_string();
+        assert!(error.contains("Shape") && error.contains("round") && error.contains("oval"), "{error}");
+    }
+
+    #[test]
     fn every_kind_goes_out_and_comes_back() {
         let mut all = All::default();
         for (field, value) in [

@@ -61,6 +61,7 @@ impl Plan {
         k: &[&[usize]],
         options: &Options,
         size: &dyn Fn(&str) -> Option<usize>,
+        validate: &dyn Fn(&[usize]) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let axis = axis_from_end(operator, signature, x, options.axis)?;
         let arguments = || {
@@ -89,6 +90,8 @@ impl Plan {
         } else {
             this.bind(operator, arguments().map(|(argument, _)| argument), &moved, size)?;
         }
+        // Before sizes are multiplied: those that only outputs have are the operator's word.
+        validate(&this.sizes)?;
         this.ragged(operator, options)?;
         let slots = arguments().zip(&moved).map(|((argument, _), shape)| this.slot(argument, shape));
         let mut slots: Vec<Slot> = slots.collect();
@@ -151,17 +154,20 @@ impl Plan {
     fn ragged(&mut self, operator: &str, options: &Options) -> Result<(), Error> {
         for (name, lengths) in &options.lengths {
             let argument = format!("lengths of {name}");
-            let symbol = self.signature.symbol(name).filter(|_| !self.signature.elementwise);
+            let Signature { inputs, indices, symbols, elementwise, .. } = self.signature;
+            // What only outputs have is as large as the operator says.
+            let of_inputs = |s: usize| inputs.iter().chain(indices).any(|a| a.core.contains(&s));
+            let symbol = self.signature.symbol(name).filter(|&s| of_inputs(s) && !elementwise);
             let Some(symbol) = symbol else {
-                let names: Vec<_> = self.signature.symbols.iter().map(|s| s.name).collect();
-                let requirement = format!("for one of the sizes {}", names.join(", "));
+                let names = (0..symbols.len()).filter(|&s| of_inputs(s)).map(|s| symbols[s].name);
+                let requirement = format!("for one of the sizes {}", names.collect::<Vec<_>>().join(", "));
                 return Err(Error::argument(operator, "lengths", requirement, name));
             };
             let Some(each) = lengths.broadcast(IxDyn(&self.batch)) else {
                 let requirement = format!("broadcastable to batch {}", Shape(&self.batch));
                 return Err(Error::argument(operator, argument, requirement, Shape(lengths.shape())));
             };
-            let (least, most) = (self.signature.symbols[symbol].least, self.sizes[symbol]);
+            let (least, most) = (symbols[symbol].least, self.sizes[symbol]);
             if let Some(bad) = each.iter().find(|&&n| n < least || n > most) {
                 return Err(Error::argument(operator, argument, format!("in {least}..={most}"), bad));
             }

@@ -394,7 +394,8 @@ fn copy_tangents<T: Float, const N: usize>(duals: &[Vec<Dual<T>>; N], out: [&mut
     }
 }
 
-/// `⟨g, x⟩`, where a zero gradient hides whatever padding or a masked entry holds.
+/// `⟨g, x⟩`, where a zero in one hides whatever padding or a masked entry holds in the other.
 fn inner<'a, T: Float>(g: impl IntoIterator<Item = &'a T>, x: impl IntoIterator<Item = &'a T>) -> f64 {
-    g.into_iter().zip(x).filter(|(g, _)| !g.is_zero()).map(|(g, x)| g.to_f64() * x.to_f64()).sum()
+    let terms = g.into_iter().zip(x).filter(|(g, x)| !g.is_zero() && !x.is_zero());
+    terms.map(|(g, x)| g.to_f64() * x.to_f64()).sum()
 }

@@ -21,13 +21,16 @@ use crate::scratch::Scratch;
 ///
 /// * Gradient: exact, the change of σ included, and in proportion to 1/σ: it is large where values differ by
 ///   little more than round-off. What is infinite does not count for σ and does not move it.
+/// * What the operator ignores, such as an entry by its relevance or its weight, counts for σ like any other.
+///   Leave it out by [`lengths`](crate::Inputs::lengths), or make it infinite where the operator allows that.
 /// * NaN makes σ NaN, and with it whatever scales.
 /// * Where all values are equal, or there is one only, σ is one and stays so; and where the largest distance
 ///   or the inverse of σ is beyond the largest number.
 /// * Precision: σ and the operator are computed in double precision, so that `f32` data lose nothing by their
 ///   offset or their scale. `f64` data that lie 10ᵐ standard deviations from zero lose up to m digits.
-/// * Cost: that of the operator in double precision, and a few passes over the inputs more.
-/// * Errors: an operator that does not scale.
+/// * Cost: that of the operator in double precision, and a few passes over the inputs more. For derivatives, its
+///   outputs are kept in double precision too.
+/// * Errors: an operator that does not scale; a softness whose inverse is not finite, in any mode.
 ///
 /// ```
 /// # use supple_core::{Args, Error, Fault, Operator, Point, Real, Scaling, Scratch, Standardized, map};
@@ -61,6 +64,19 @@ use crate::scratch::Scratch;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Standardized<P>(pub P);
+
+/// What the operator saved, and its outputs before they are scaled back and rounded.
+#[derive(Debug)]
+pub struct Unscaled<S, A, const O: usize> {
+    saved: S,
+    y: [Vec<A>; O],
+}
+
+impl<S: Default, A, const O: usize> Default for Unscaled<S, A, O> {
+    fn default() -> Self {
+        Self { saved: S::default(), y: std::array::from_fn(|_| vec![]) }
+    }
+}
 
 /// What one item is divided by, in the accumulator's precision.
 struct Scale<A> {
@@ -162,12 +178,14 @@ where
     const NAME: &'static str = P::NAME;
     const SIGNATURE: &'static str = P::SIGNATURE;
     const GRADIENT: Gradient = P::GRADIENT;
-    type Saved<T: Real> = P::Saved<T::Acc>;
+    type Saved<T: Real> = Unscaled<P::Saved<T::Acc>, T::Acc, O>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.0.validate(sizes)?;
         match self.0.scaling() {
-            Some(scaling) if scaling.inputs.iter().any(|&power| power != 0) => Ok(()),
+            Some(Scaling { inputs, softness, .. }) if inputs.iter().any(|&power| power != 0) => {
+                check_inverse(P::NAME, softness)
+            }
             _ => Err(Error::unsupported(P::NAME, "standardisation", "its data have no unit")),
         }
     }
@@ -187,7 +205,8 @@ where
         saved: &mut Self::Saved<T>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        self.run(at, y, scratch, |inner, y, scratch| self.0.forward(inner, y, saved, scratch))
+        let Unscaled { saved, y: kept } = saved;
+        self.run(at, y, kept, scratch, |inner, y, scratch| self.0.forward(inner, y, saved, scratch))
     }
 
     fn lift<F: Float>(
@@ -198,14 +217,14 @@ where
         saved: &mut Self::Saved<Dual<F>>,
         scratch: &mut Scratch<Dual<F>>,
     ) -> Result<(), Fault> {
-        let Scaling { inputs, outputs, .. } = self.exponents();
+        let Scaling { inputs, .. } = self.exponents::<I, O, K>();
         let Scale { sigma, .. } = self.scale(values.x);
         let mut plain = Scratch::default();
         let z = each(|i| scaled(values.x[i], sigma, -inputs[i], &mut plain));
-        let inner_y = each(|o| scaled(values.y[o], sigma, -outputs[o], &mut plain));
         let Point { k, sizes, item, saved: found, .. } = values;
-        let values = Point { x: slices(&z), k, sizes, item, y: slices(&inner_y), saved: found };
-        self.run(at, y, scratch, |inner, y, scratch| self.0.lift(inner, values, y, saved, scratch))
+        let values = Point { x: slices(&z), k, sizes, item, y: slices(&found.y), saved: &found.saved };
+        let Unscaled { saved, y: kept } = saved;
+        self.run(at, y, kept, scratch, |inner, y, scratch| self.0.lift(inner, values, y, saved, scratch))
     }
 
     fn vjp<T: Real>(
@@ -219,11 +238,10 @@ where
         let Scale { sigma, input, power, spread } = self.scale(at.x);
         let scratch = scratch.accumulator();
         let z = each(|i| scaled(at.x[i], sigma, -inputs[i], scratch));
-        let inner_y = each(|o| scaled(at.y[o], sigma, -outputs[o], scratch));
         let inner_dy = each(|o| scaled(dy[o], sigma, outputs[o], scratch));
         let mut inner_dx = each(|i| scratch.reals.zeros(at.x[i].len()));
-        let Point { k, sizes, item, saved, .. } = at;
-        let point = Point { x: slices(&z), k, sizes, item, y: slices(&inner_y), saved };
+        let Point { k, sizes, item, saved: Unscaled { saved, y: inner_y }, .. } = at;
+        let point = Point { x: slices(&z), k, sizes, item, y: slices(inner_y), saved };
         self.0.vjp(point, slices(&inner_dy), inner_dx.each_mut().map(|dx| &mut dx[..]), scratch);
         // The derivative to ln σ: Euler's identity, for this very item.
         let mut change = T::Acc::zero();
@@ -246,7 +264,7 @@ where
         for (dx, inner) in dx.into_iter().zip(&inner_dx) {
             dx.iter_mut().zip(inner).for_each(|(dx, &inner)| *dx = T::narrow(inner));
         }
-        let buffers = z.into_iter().chain(inner_y).chain(inner_dy).chain(inner_dx);
+        let buffers = z.into_iter().chain(inner_dy).chain(inner_dx);
         buffers.for_each(|buffer| scratch.reals.give(buffer));
     }
 
@@ -261,11 +279,12 @@ where
 }
 
 impl<P> Standardized<P> {
-    /// Runs `kernel` on the scaled data and scales what it puts out.
+    /// Runs `kernel` on the scaled data, keeps what it puts out, and scales it back.
     fn run<T: Real, const I: usize, const O: usize, const K: usize>(
         &self,
         at: Args<'_, T, I, K>,
         y: [&mut [T]; O],
+        kept: &mut [Vec<T::Acc>; O],
         scratch: &mut Scratch<T>,
         kernel: impl FnOnce(Args<'_, T::Acc, I, K>, [&mut [T::Acc]; O], &mut Scratch<T::Acc>) -> Result<(), Fault>,
     ) -> Result<(), Fault>
@@ -284,7 +303,8 @@ impl<P> Standardized<P> {
             let factor = raised(sigma, power);
             y.iter_mut().zip(inner).for_each(|(y, &inner)| *y = T::narrow(inner * factor));
         }
-        z.into_iter().chain(inner_y).for_each(|buffer| scratch.reals.give(buffer));
+        z.into_iter().for_each(|buffer| scratch.reals.give(buffer));
+        *kept = inner_y;
         result
     }
 }
@@ -357,6 +377,17 @@ fn each<T, const N: usize>(mut make: impl FnMut(usize) -> Vec<T>) -> [Vec<T>; N]
 
 fn slices<T, const N: usize>(buffers: &[Vec<T>; N]) -> [&[T]; N] {
     buffers.each_ref().map(|buffer| &buffer[..])
+}
+
+/// The operator runs in double precision, whatever the arrays are.
+fn check_inverse(operator: &str, softness: f64) -> Result<(), Error> {
+    match (1.0 / softness).is_finite() {
+        true => Ok(()),
+        false => {
+            let requirement = "finite in f64, and its inverse too";
+            Err(Error::argument(operator, "softness", requirement, Value::Float(softness)))
+        }
+    }
 }
 
 /// `⟨a, b⟩` without what does not move with the scale: infinities stay what they are.

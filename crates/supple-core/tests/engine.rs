@@ -48,6 +48,49 @@ impl Operator<2, 2, 1> for Product {
     }
 }
 
+/// k copies of the same.
+struct Copies {
+    k: usize,
+}
+
+impl Operator for Copies {
+    const NAME: &'static str = "copies";
+    const SIGNATURE: &'static str = "x(n) -> y(k,n)";
+    type Saved<T: Real> = ();
+
+    fn validate(&self, _: &[usize]) -> Result<(), Error> {
+        match self.k {
+            0..10 => Ok(()),
+            k => Err(Error::argument(Self::NAME, "k", "less than 10", k)),
+        }
+    }
+
+    fn size(&self, symbol: &str) -> Option<usize> {
+        (symbol == "k").then_some(self.k)
+    }
+
+    fn scaling(&self) -> Option<Scaling> {
+        Some(Scaling { softness: 1.0, power: 1, inputs: [1], outputs: [1] })
+    }
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T>,
+        [y]: [&mut [T]; 1],
+        _: &mut (),
+        _: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        y.chunks_exact_mut(at.x[0].len()).for_each(|copy| copy.copy_from_slice(at.x[0]));
+        Ok(())
+    }
+
+    fn vjp<T: Real>(&self, _: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
+        for copy in dy.chunks_exact(dx.len()) {
+            dx.iter_mut().zip(copy).for_each(|(dx, &dy)| *dx += dy);
+        }
+    }
+}
+
 fn none() -> ArrayD<i64> {
     ArrayD::zeros(IxDyn(&[0]))
 }
@@ -152,6 +195,32 @@ fn errors_name_operator_argument_requirement_and_value() {
         message(at.softness_gradient([ones(&[2]).view(), ones(&[]).view()])),
         "product: the gradient to the softness is not available: the operator does not scale with its softness"
     );
+}
+
+#[test]
+fn sizes_of_outputs_are_the_operators_word() {
+    let x = array![[1.0, 2.0], [3.0, 4.0]].into_dyn();
+    let inputs = || Inputs::from([x.view()]);
+    assert_eq!(
+        message(evaluate(&Copies { k: 3 }, inputs().lengths("k", array![2, 3].into_dyn()))),
+        "copies: `lengths` must be for one of the sizes n, got k"
+    );
+    // Refused before it is multiplied.
+    assert_eq!(
+        message(evaluate(&Copies { k: 1 << 62 }, inputs())),
+        "copies: `k` must be less than 10, got 4611686018427387904"
+    );
+}
+
+#[test]
+fn cotangents_of_padding_are_not_read() {
+    let x = array![[1.0, 2.0], [3.0, f64::NAN]].into_dyn();
+    let inputs = Inputs::from([x.view()]).lengths("n", array![2, 1].into_dyn());
+    let at = linearize(&Copies { k: 2 }, inputs).unwrap();
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let dy = array![[[1.0, 2.0], [3.0, 4.0]], [[5.0, nan], [6.0, inf]]].into_dyn();
+    assert_eq!(at.vjp([dy.view()]).unwrap(), [array![[4.0, 6.0], [11.0, 0.0]].into_dyn()]);
+    assert_eq!(at.softness_gradient([dy.view()]).unwrap(), 0.0);
 }
 
 #[test]

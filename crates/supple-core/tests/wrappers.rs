@@ -127,7 +127,9 @@ fn each_segment_draws_for_itself() {
 
 /// Gaps to the first entry, in units of the softness.
 #[derive(Clone)]
-struct Gaps;
+struct Gaps {
+    softness: f64,
+}
 
 impl Operator for Gaps {
     const NAME: &'static str = "gaps";
@@ -141,24 +143,26 @@ impl Operator for Gaps {
         _: &mut (),
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        y.iter_mut().zip(at.x[0]).for_each(|(y, &x)| *y = x - at.x[0][0]);
+        let softness = T::of(self.softness);
+        y.iter_mut().zip(at.x[0]).for_each(|(y, &x)| *y = (x - at.x[0][0]) / softness);
         Ok(())
     }
 
     fn vjp<T: Real>(&self, _: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
-        dx.copy_from_slice(dy);
-        dx[0] -= T::sum_wide(dy.iter().copied());
+        let softness = T::of(self.softness);
+        dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = dy / softness);
+        dx[0] -= T::sum_wide(dy.iter().copied()) / softness;
     }
 
     fn scaling(&self) -> Option<Scaling> {
-        Some(Scaling { softness: 1.0, power: 1, inputs: [1], outputs: [0] })
+        Some(Scaling { softness: self.softness, power: 1, inputs: [1], outputs: [0] })
     }
 }
 
 /// Values and the gradient for the cotangent `1, 2, 3, …` of standardised gaps.
 fn gaps<T: Float>(x: &[T]) -> [Vec<f64>; 2] {
     let x = Array::from(x.to_vec()).into_dyn();
-    let at = linearize(&Standardized(Gaps), [x.view()]).unwrap();
+    let at = linearize(&Standardized(Gaps { softness: 1.0 }), [x.view()]).unwrap();
     let dy = Array::from_shape_fn(x.len(), |i| T::of(1.0 + i as f64)).into_dyn();
     let [dx] = at.vjp([dy.view()]).unwrap();
     [&at.outputs()[0], &dx].map(|values| values.iter().map(|v| v.to_f64()).collect())
@@ -186,6 +190,25 @@ fn single_precision_loses_nothing_by_an_offset() {
     let [expected, slope] = gaps(&[0.0f64, 2.0, 4.0]);
     assert!(y.iter().zip(&expected).all(|(y, e)| (y - e).abs() < 1e-6), "{y:?}");
     assert!(dx.iter().zip(&slope).all(|(y, e)| (y - e).abs() < 1e-5), "{dx:?} {slope:?}");
+    // What scales as x does is not read after it was rounded: here the gradient is that of `y = u x`.
+    let x = array![16_777_216.0f32, 16_777_218.0, 16_777_220.0].into_dyn();
+    for seed in 0..20 {
+        let noisy = Standardized(Noisy { seed: Some(seed) });
+        let [dx] = linearize(&noisy, [x.view()]).unwrap().vjp([x.mapv(|_| 1.0).view()]).unwrap();
+        let u = Noisy::draw(seed, 0) as f32;
+        assert!(dx.iter().all(|dx| (dx - u).abs() < 1e-6), "{dx} {u}");
+    }
+}
+
+#[test]
+fn a_softness_without_an_inverse_is_refused() {
+    let x = array![1.0f32, 2.0].into_dyn();
+    assert_eq!(
+        evaluate(&Standardized(Gaps { softness: 1e-310 }), [x.view()]).unwrap_err().to_string(),
+        "gaps: `softness` must be finite in f64, and its inverse too, got 1e-310"
+    );
+    // In single precision the operator alone would refuse this one.
+    assert!(evaluate(&Standardized(Gaps { softness: 1e-300 }), [x.view()]).is_ok());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Wrappers pass every check that an operator passes.
 
-use ndarray::{Array, Array1, array};
+use ndarray::{Array, Array1, arr0, array};
 use std::process::ExitCode;
 use supple_check::{checks, run};
 use supple_core::{Entry, Error, Inputs, Mode, Operator, Segmented, Standardized, evaluate, linearize, map};
@@ -8,12 +8,14 @@ use supple_ops::choice::{Entmax15, GumbelSoftmax, Softmax};
 use supple_ops::elementwise::SoftRound;
 use supple_ops::front::{Argmax, ArgmaxMethod};
 use supple_ops::order::{SoftRank, SoftSort};
+use supple_ops::ranking::ListNetLoss;
 use supple_ops::select::SuccessiveSoftmax;
 
 fn main() -> ExitCode {
     one_softness_does_for_all_scales();
     what_cannot_be_wrapped_says_so();
     straight_through_is_one_draw();
+    ignored_entries_count_for_the_scale_unless_infinite();
     let entries = [
         Entry::of::<Standardized<SoftRank>, _, _, _>(),
         Entry::of::<Standardized<Entmax15>, _, _, _>(),
@@ -50,6 +52,26 @@ fn what_cannot_be_wrapped_says_so() {
         message(evaluate(&Segmented(SoftRound::default()), ([x.view()], [segment.view()]))),
         "soft_round: work by segments is not available: it is not of the form x(n) -> y(n)"
     );
+}
+
+/// A loss knows which entries to ignore, its wrapper does not.
+fn ignored_entries_count_for_the_scale_unless_infinite() {
+    let operator = Standardized(ListNetLoss { softness: 0.3 });
+    let all = |padding: f64, lengths: Option<usize>| {
+        let (scores, relevance) = (array![0.3, 2.0, -1.0, padding], array![1.0, 2.0, 0.0, f64::NEG_INFINITY]);
+        let (scores, relevance) = (scores.into_dyn(), relevance.into_dyn());
+        let mut inputs = Inputs::from([scores.view(), relevance.view()]);
+        if let Some(n) = lengths {
+            inputs = inputs.lengths("n", arr0(n).into_dyn());
+        }
+        let at = linearize(&operator, inputs).unwrap();
+        let gradients = at.vjp([arr0(1.0).into_dyn().view()]).unwrap();
+        (at.outputs().clone(), gradients)
+    };
+    let expected = all(f64::NAN, Some(3));
+    assert_eq!(all(f64::NEG_INFINITY, None), expected);
+    let (loss, [dscores, _]) = all(100.0, None);
+    assert!(loss != expected.0 && dscores[3] != 0.0, "{loss:?} {dscores}");
 }
 
 /// Value and gradient of a choice without a seed belong to the same noise, through a front operator and segments

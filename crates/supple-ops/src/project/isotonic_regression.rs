@@ -88,18 +88,8 @@ impl Operator<2> for IsotonicRegression {
                 continue;
             }
             let total = shares_of(weights, &mut shares);
-            let top = self.reference(x, &shares);
-            let mut terms = scratch.wide.empty();
-            terms.extend(x.iter().map(|x| x.widen() - top));
-            let mean = match self.regularization {
-                Regularization::L2 => dot(&shares, &terms) / total,
-                Regularization::Entropic => {
-                    exp_slice(&mut terms);
-                    (weighted_sum(&shares, &terms) / total).ln()
-                }
-            };
-            scratch.wide.give(terms);
-            y[block].fill(T::narrow(top + mean));
+            let [reference, mean] = self.mean(x, &shares, total, scratch);
+            y[block].fill(T::narrow(reference + mean));
         }
         scratch.wide.give(shares);
         Ok(())
@@ -112,7 +102,7 @@ impl Operator<2> for IsotonicRegression {
         [dx, dweights]: [&mut [T]; 2],
         scratch: &mut Scratch<T>,
     ) {
-        let ([x, weights], y) = (at.x, at.y[0]);
+        let [x, weights] = at.x;
         if at.saved.is_empty() {
             dx.fill(T::nan());
             return dweights.fill(T::nan());
@@ -127,8 +117,10 @@ impl Operator<2> for IsotonicRegression {
             let zeros = weights[block.clone()].iter().all(|w| *w <= T::zero());
             let sum: T::Acc = dy[block.clone()].iter().map(|dy| dy.widen()).sum();
             let rate = sum / total;
+            // Not from y, which was rounded at the offset of x.
+            let [reference, mean] = self.mean(&x[block.clone()], &shares, total, scratch);
             for (i, &share) in block.zip(&shares) {
-                let apart = x[i].widen() - y[i].widen();
+                let apart = x[i].widen() - reference - mean;
                 let (of_x, of_weight) = match self.regularization {
                     Regularization::L2 => (share, apart),
                     Regularization::Entropic if share == T::Acc::zero() => (share, apart.exp_m1()),
@@ -160,6 +152,28 @@ fn weighted_sum<A: Real>(weights: &[A], terms: &[A]) -> A {
 }
 
 impl IsotonicRegression {
+    /// What the elements of a block are taken relative to, and how far their mean is from it.
+    fn mean<T: Real>(
+        &self,
+        x: &[T],
+        shares: &[T::Acc],
+        total: T::Acc,
+        scratch: &mut Scratch<T>,
+    ) -> [T::Acc; 2] {
+        let reference = self.reference(x, shares);
+        let mut terms = scratch.wide.empty();
+        terms.extend(x.iter().map(|x| x.widen() - reference));
+        let mean = match self.regularization {
+            Regularization::L2 => dot(shares, &terms) / total,
+            Regularization::Entropic => {
+                exp_slice(&mut terms);
+                (weighted_sum(shares, &terms) / total).ln()
+            }
+        };
+        scratch.wide.give(terms);
+        [reference, mean]
+    }
+
     /// What the elements of a block are taken relative to: the first, or the largest that counts.
     fn reference<T: Real>(&self, x: &[T], shares: &[T::Acc]) -> T::Acc {
         let counted = x.iter().zip(shares).filter(|(_, share)| **share > T::Acc::zero());
@@ -325,6 +339,22 @@ mod tests {
             let y = isotonic_regression(&moved[..], &weights[..], false).unwrap();
             let worst = y.iter().zip(&expected).map(|(y, e)| ((y - offset) / scale - e).abs());
             assert!(worst.fold(0.0, f64::max) < 1e-8, "{scale} {offset}");
+        }
+    }
+
+    #[test]
+    fn gradients_lose_nothing_by_an_offset() {
+        for op in both() {
+            let gradients = |offset: f32| {
+                let (x, w) = (array![offset + 1.0, offset].into_dyn(), array![1.0, 1.0].into_dyn());
+                let at = linearize(&op, [x.view(), w.view()]).unwrap();
+                at.vjp([array![0.5, 0.5].into_dyn().view()]).unwrap()
+            };
+            for offset in [1e3, 1e7] {
+                assert_eq!(gradients(offset), gradients(0.0), "{offset}");
+            }
+            let [dx, dw] = gradients(1e7);
+            assert!((dx.sum() - 1.0).abs() < 1e-6 && dw[0] > 0.0 && dw[1] < 0.0, "{dx} {dw}");
         }
     }
 

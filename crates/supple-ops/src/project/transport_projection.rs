@@ -20,7 +20,8 @@
 //!
 //! * −∞ in X forbids an entry. NaN and +∞ make the item NaN. A histogram that is negative or not finite, and
 //!   totals that differ by more than $4 (m + n)$ units in the last place, are faults of their item; so are
-//!   entries that are forbidden such that no plan is left (infeasible, or not converged).
+//!   entries that are forbidden such that no plan is left (infeasible, or not converged). A point whose
+//!   distances are beyond 10³⁰⁸ times the masses may be one too (not converged).
 //! * Cost: semismooth Newton's method on the dual, about ten steps of $O(mn + \min(m, n)^3)$ and of the
 //!   squares of the rows' supports; the gradient $O(mn + \min(m, n)^2)$. Done in `f64` for `f32` too.
 //!

@@ -158,6 +158,11 @@ impl Operator<2> for LambdaLoss {
         lists::forward(at, loss, scratch, |[scores, relevance], scratch| {
             let k = cut_off(self.k, scores.len());
             let Some(gains) = Gains::of(relevance, k, scratch)? else { return Ok(T::Acc::zero()) };
+            // With one item there is no pair to say so.
+            if !gains.ideal.is_finite() {
+                gains.give(scratch);
+                return Ok(T::Acc::nan());
+            }
             let Some(descending) = Descending::new(scores, scratch) else { return Ok(T::Acc::nan()) };
             let pairs = Pairs::new(descending, gains, self, scratch);
             by_gain.resize(scores.len(), T::Acc::zero());
@@ -318,7 +323,18 @@ pub fn lambda_loss<'a, T: Float, D: RemoveAxis>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use supple_core::evaluate;
+    use supple_core::{evaluate, linearize};
+
+    #[test]
+    fn an_infinite_relevance_leaves_no_loss() {
+        let (operator, scores, relevance) = (LambdaLoss::default(), [0.5, 1.0], [f64::INFINITY, 1.0]);
+        for n in [1, 2] {
+            let inputs = [&scores[..n], &relevance[..n]].map(|x| ndarray::aview1(x).into_dyn());
+            let at = linearize(&operator, inputs).unwrap();
+            let gradients = at.vjp([ndarray::arr0(1.0).into_dyn().view()]).unwrap();
+            assert!(at.outputs().iter().chain(&gradients).flatten().all(|d| d.is_nan()), "{gradients:?}");
+        }
+    }
 
     /// LambdaRank's weights are by how much the NDCG would change if two items changed places.
     #[test]

@@ -18,13 +18,14 @@
 //! Paper: Xia, Liu, Wang, Zhang and Li, *Listwise approach to learning to rank: theory and algorithm*, ICML
 //! 2008.
 
-use super::lists::{self, of_lists};
+use super::lists::{self, below, of_lists};
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
     params,
 };
 use supple_numerics::argsort::argsort;
+use supple_numerics::simplex::largest;
 
 params! {
     /// The loss of ListMLE.
@@ -34,8 +35,8 @@ params! {
     }
 }
 
-/// The order by falling relevance, and the logarithms of the sums from each place on. Empty where there is
-/// nothing to rank, and for a list without an answer.
+/// The order by falling relevance, and the logarithms of the sums from each place on, relative to the largest
+/// score. Empty where there is nothing to rank, and for a list without an answer.
 #[derive(Debug)]
 pub struct Saved<A> {
     order: Vec<u32>,
@@ -79,11 +80,11 @@ impl Operator<2> for ListMleLoss {
             }
             let (order, sorted) = argsort(relevance, true, scratch);
             scratch.reals.give(sorted);
-            let rate = T::Acc::of(1.0 / self.softness);
+            let (top, rate) = (largest(scores), 1.0 / self.softness);
             let (mut tail, mut sum) = (-T::Acc::infinity(), T::Acc::zero());
             saved.tails.resize(order.len(), T::Acc::zero());
             for (&i, place) in order.iter().zip(&mut saved.tails).rev() {
-                let z = scores[i as usize].widen() * rate;
+                let z = below(scores[i as usize], top, rate);
                 tail = log_add(tail, z);
                 *place = tail;
                 sum += tail - z;
@@ -102,14 +103,14 @@ impl Operator<2> for ListMleLoss {
     ) {
         let (Saved { order, tails }, dloss) = (at.saved, dloss[0].widen());
         lists::backward(&at, dx, scratch, |[scores, _], [dscores, _], _| {
-            let rate = T::Acc::of(1.0 / self.softness);
+            let (top, rate) = (largest(scores), 1.0 / self.softness);
             let mut before = -T::Acc::infinity();
             for (&i, &tail) in order.iter().zip(tails) {
                 let i = i as usize;
                 // Σ over the places so far of the probability that the item is drawn there.
                 before = log_add(before, -tail);
-                let drawn = (scores[i].widen() * rate + before).exp();
-                dscores[i] = T::narrow(dloss * rate * (drawn - T::Acc::one()));
+                let drawn = (below(scores[i], top, rate) + before).exp();
+                dscores[i] = T::narrow(dloss * T::Acc::of(rate) * (drawn - T::Acc::one()));
             }
         });
     }
@@ -174,4 +175,34 @@ pub fn list_mle_loss<'a, T: Float, D: RemoveAxis>(
     softness: f64,
 ) -> Result<Array<T, D::Smaller>, Error> {
     of_lists(&ListMleLoss { softness }, scores, relevance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::aview1;
+    use supple_core::linearize;
+
+    fn loss_and_gradient(scores: [f64; 4], softness: f64) -> (f64, Vec<f64>) {
+        let (operator, relevance) = (ListMleLoss { softness }, [2.0, 3.0, 0.0, 1.0]);
+        let inputs = [&scores, &relevance].map(|x| aview1(x).into_dyn());
+        let at = linearize(&operator, inputs).unwrap();
+        let [dscores, _] = at.vjp([at.outputs()[0].mapv(|_| 1.0).view()]).unwrap();
+        (at.outputs()[0].sum(), dscores.iter().copied().collect())
+    }
+
+    #[test]
+    fn an_offset_changes_nothing() {
+        let scores = [1.0, 0.0, 2.0, 0.5];
+        for softness in [1.0, 0.01] {
+            let expected = loss_and_gradient(scores, softness);
+            assert_eq!(loss_and_gradient(scores.map(|s| s + 2f64.powi(40)), softness), expected);
+        }
+    }
+
+    #[test]
+    fn scores_further_apart_than_the_largest_number() {
+        // In the right order, so that nothing is lost.
+        assert_eq!(loss_and_gradient([0.0, 1.5e308, -1.5e308, -1e308], 1.0), (0.0, vec![0.0; 4]));
+    }
 }

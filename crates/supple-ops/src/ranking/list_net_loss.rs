@@ -17,7 +17,7 @@
 //! Paper: Cao, Qin, Liu, Tsai and Li, *Learning to rank: from pairwise approach to listwise approach*, ICML
 //! 2007.
 
-use super::lists::{self, of_lists};
+use super::lists::{self, below, of_lists};
 use crate::choice::Softmax;
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
@@ -70,13 +70,12 @@ impl Operator<2> for ListNetLoss {
                 return Ok(T::Acc::nan());
             }
             let p = self.softmax(relevance, scratch);
-            let rate = T::of(1.0 / self.softness);
-            let top = T::constant(largest(scores));
-            let mut z = scratch.reals.copy(scores);
-            z.iter_mut().for_each(|z| *z = (*z - top) * rate);
-            let mean = sum_by(&p, &z, |p, z| p.widen() * z.widen());
-            let loss = exp_sum(&mut z, T::zero()).ln() - mean;
-            scratch.reals.give(z);
+            let (top, rate) = (largest(scores), 1.0 / self.softness);
+            let mean = sum_by(&p, scores, |p, s| p.widen() * below(s, top, rate));
+            let mut z = scratch.wide.empty();
+            z.extend(scores.iter().map(|&s| below(s, top, rate)));
+            let loss = exp_sum(&mut z, T::Acc::zero()).ln() - mean;
+            scratch.wide.give(z);
             scratch.reals.give(p);
             Ok(loss)
         })
@@ -89,17 +88,17 @@ impl Operator<2> for ListNetLoss {
         dx: [&mut [T]; 2],
         scratch: &mut Scratch<T>,
     ) {
-        let dloss = dloss[0];
+        let dloss = dloss[0].widen();
         lists::backward(&at, dx, scratch, |[scores, relevance], [dscores, drelevance], scratch| {
             let p = self.softmax(relevance, scratch);
             let q = self.softmax(scores, scratch);
-            let rate = T::of(1.0 / self.softness) * dloss;
-            let top = T::constant(largest(scores));
-            let z = |score: T| (score - top) * T::of(1.0 / self.softness);
-            let mean = T::narrow(sum_by(&p, scores, |p, s| (p * z(s)).widen()));
+            let (top, rate) = (largest(scores), 1.0 / self.softness);
+            let mean = sum_by(&p, scores, |p, s| p.widen() * below(s, top, rate));
+            let slope = dloss * T::Acc::of(rate);
             for (i, (ds, dr)) in dscores.iter_mut().zip(drelevance).enumerate() {
-                *ds = rate * (q[i] - p[i]);
-                *dr = rate * p[i] * (mean - z(scores[i]));
+                let (p, q) = (p[i].widen(), q[i].widen());
+                *ds = T::narrow(slope * (q - p));
+                *dr = T::narrow(slope * p * (mean - below(scores[i], top, rate)));
             }
             scratch.reals.give(q);
             scratch.reals.give(p);
@@ -162,4 +161,26 @@ pub fn list_net_loss<'a, T: Float, D: RemoveAxis>(
     softness: f64,
 ) -> Result<Array<T, D::Smaller>, Error> {
     of_lists(&ListNetLoss { softness }, scores, relevance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{arr0, aview1};
+    use supple_core::linearize;
+
+    #[test]
+    fn a_probability_of_zero_makes_nothing_of_a_score_far_below() {
+        fn check<T: Float>(scale: f64, softness: f64) {
+            let (scores, relevance) = ([scale, -scale, scale].map(T::of), [1.0, -1e30, 1.0].map(T::of));
+            let (operator, inputs) =
+                (ListNetLoss { softness }, [&scores, &relevance].map(|x| aview1(x).into_dyn()));
+            let at = linearize(&operator, inputs).unwrap();
+            assert!(at.outputs()[0].iter().all(|loss| (loss.as_f64() - f64::ln(2.0)).abs() < 1e-6));
+            let gradients = at.vjp([arr0(T::one()).into_dyn().view()]).unwrap();
+            assert!(gradients.iter().flatten().all(|d| *d == T::zero()), "{gradients:?}");
+        }
+        check::<f32>(1e35, 1e-4);
+        check::<f64>(1e305, 1e-4);
+    }
 }

@@ -91,6 +91,13 @@ pub(super) fn backward<T: Real, S>(
     kept.give(scratch);
 }
 
+/// A score in units of the softness, relative to the largest one. As far below as a number can be, where it is
+/// further: it then counts for nothing, and not as NaN.
+pub(super) fn below<T: Real>(score: T, largest: T::Value, rate: f64) -> T::Acc {
+    let below = (score.widen() - T::constant(largest).widen()) * T::Acc::of(rate);
+    below.max(T::Acc::of(f64::MIN))
+}
+
 /// Whether all are equal, so that there is nothing to rank.
 pub(super) fn all_equal<T: Real>(relevance: &[T]) -> bool {
     relevance.iter().all(|r| *r == relevance[0])

@@ -28,7 +28,7 @@ use super::pairs::{Descending, logistic};
 use ndarray::{Array, ArrayView, RemoveAxis};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch,
-    params,
+    Value, params,
 };
 
 params! {
@@ -63,7 +63,14 @@ impl Operator<2> for RecallAtKLoss {
     type Saved<T: Real> = Vec<T::Acc>;
 
     fn validate(&self, _: &[usize]) -> Result<(), Error> {
-        self.check(Self::NAME)
+        self.check(Self::NAME)?;
+        match (1.0 / self.rank_softness).is_finite() {
+            true => Ok(()),
+            false => {
+                let (requirement, value) = ("finite, and its inverse too", Value::Float(self.rank_softness));
+                Err(Error::argument(Self::NAME, "rank_softness", requirement, value))
+            }
+        }
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
@@ -191,4 +198,25 @@ pub fn recall_at_k_loss<'a, T: Float, D: RemoveAxis>(
     softness: f64,
 ) -> Result<Array<T, D::Smaller>, Error> {
     of_lists(&RecallAtKLoss { k, softness, ..RecallAtKLoss::default() }, scores, relevance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{arr0, aview1};
+    use supple_core::evaluate;
+
+    #[test]
+    fn a_rank_softness_without_an_inverse_is_refused() {
+        let loss = |rank_softness| {
+            let operator = RecallAtKLoss { rank_softness, ..RecallAtKLoss::default() };
+            // The first has rank 1 = k, to the last bit.
+            evaluate(&operator, [&[900.0, 0.0], &[1.0, 0.0]].map(|x| aview1(x).into_dyn()))
+        };
+        assert_eq!(
+            loss(1e-310).unwrap_err().to_string(),
+            "recall_at_k_loss: `rank_softness` must be finite, and its inverse too, got 1e-310"
+        );
+        assert_eq!(loss(1e-300), Ok([arr0(0.5).into_dyn()]));
+    }
 }

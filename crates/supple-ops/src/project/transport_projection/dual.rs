@@ -49,7 +49,7 @@ impl Plan<'_> {
         let total: f64 = self.a.iter().sum();
         let finite = || self.z.iter().copied().filter(|z| z.is_finite());
         let range = finite().fold(f64::NEG_INFINITY, f64::max) - finite().fold(f64::INFINITY, f64::min);
-        let mut smaller = f64::max(range / total * self.a.len() as f64, 1.0);
+        let mut smaller = f64::max(range / total * self.a.len() as f64, 1.0).min(f64::MAX);
         self.z.iter_mut().for_each(|z| *z /= smaller);
         self.sweep()?;
         let mut spent = 0;

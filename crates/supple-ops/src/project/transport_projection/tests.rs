@@ -72,6 +72,18 @@ fn exact_from_blurred_to_sharp() {
 }
 
 #[test]
+fn points_beyond_the_largest_number_of_masses() {
+    let swap = array![[0.0, 1.0], [1.0, 0.0]];
+    let half = array![0.5, 0.5];
+    let plan = transport_projection(&array![[-1.5e308, 1.5e308], [0.0, 0.0]], &half, &half).unwrap();
+    assert_eq!(plan, &swap * 0.5);
+    let little = &half * 1e-9;
+    let plan = transport_projection(&array![[-1e300, 1e300], [1e300, -1e300]], &little, &little).unwrap();
+    assert_eq!(plan, &swap * 0.5e-9);
+    assert_eq!(birkhoff_projection(&array![[-1.0, 1.0], [1.0, -1.0]], 1e-308).unwrap(), swap);
+}
+
+#[test]
 fn permutations_and_their_neighbours() {
     let mut random = Stream::new(10, 0, 0);
     for n in [2, 5, 30] {
