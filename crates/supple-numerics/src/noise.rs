@@ -11,7 +11,7 @@
 
 use crate::elementary::{exp_slice, ln_slice};
 use std::sync::LazyLock;
-use supple_core::{Stream, choices};
+use supple_core::{Floats, Real, Stream, choices};
 
 choices! {
     /// The distribution of a perturbation, at unit scale.
@@ -30,6 +30,16 @@ impl Noise {
             Noise::Gaussian => fill_normal(stream, z),
             Noise::Gumbel => fill_gumbel(stream, z),
         }
+    }
+
+    /// The same draws in any precision, without tangents.
+    pub fn fill_any<T: Real>(self, stream: &mut Stream, z: &mut [T]) {
+        if let Floats::F64(z) = T::floats(z) {
+            return self.fill(stream, z);
+        }
+        let mut draws = vec![0.0; z.len()];
+        self.fill(stream, &mut draws);
+        z.iter_mut().zip(draws).for_each(|(z, draw)| *z = T::of(draw));
     }
 
     /// Replaces each draw by its score $\nu'(z) = -\frac{d}{dz} \log p(z)$, the mean of which is 0.
@@ -137,6 +147,7 @@ fn draw_tail(stream: &mut Stream) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use supple_core::Dual;
 
     fn draw(noise: Noise, n: usize) -> Vec<f64> {
         let mut z = vec![0.0; n];
@@ -198,6 +209,9 @@ mod tests {
             z.iter_mut().zip(streams).for_each(|(z, mut stream)| noise.fill(&mut stream, z));
             assert_eq!(z[0], z[1]);
             assert_ne!(z[0], z[2]);
+            let mut duals = [Dual::new(0.0, 1.0); 50];
+            noise.fill_any(&mut Stream::new(1, 2, 3), &mut duals);
+            assert!(duals.iter().zip(z[0]).all(|(dual, z)| (dual.v, dual.d) == (z, 0.0)));
         }
     }
 }

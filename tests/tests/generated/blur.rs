@@ -11,8 +11,8 @@ const SHAPE: [usize; 2] = [32, 16];
 const LEVELS: [f64; 3] = [0.1, 0.3, 0.6];
 
 /// The front functions whose output tends to its mean, with their parameters.
-const FUNCTIONS: [(&str, &[(&str, u64)]); 4] =
-    [("sort", &[]), ("rank", &[]), ("top_k", &[("k", 4)]), ("argmax", &[("seed", 1)])];
+const FUNCTIONS: [(&str, &[(&str, u64)]); 5] =
+    [("sort", &[]), ("rank", &[]), ("argsort", &[]), ("top_k", &[("k", 4)]), ("argmax", &[("seed", 1)])];
 
 /// A table for each function.
 pub fn tables() -> String {

@@ -98,7 +98,12 @@ pub fn capped_exponential<T: Real>(z: &mut [T], k: usize) -> T::Acc {
             return u;
         }
         let sum = sum_by(z, z, |e, _| if below(e) { e.widen() } else { T::Acc::zero() });
-        u = T::Acc::of((k - full) as f64) / sum;
+        let next = T::Acc::of((k - full) as f64) / sum;
+        if next.as_f64() <= value {
+            // Only rounding makes u fall, where an entry lands on 1: that one counts as full.
+            return next + T::Acc::of(value - next.as_f64());
+        }
+        u = next;
         last = full;
     }
 }
@@ -108,7 +113,7 @@ mod tests {
     use super::super::kth_largest;
     use super::*;
     use proptest::prelude::*;
-    use supple_core::Dual;
+    use supple_core::{Dual, Stream};
 
     /// Centres on the k-th largest.
     fn centre(z: &[f64], k: usize) -> (Vec<f64>, f64) {
@@ -169,6 +174,25 @@ mod tests {
             // Where only the k-th entry is left below 1, rounding may have put it at 1.
             let hard = mask.iter().map(|y| y.v).sum::<f64>() < 1e-12;
             prop_assert!(hard || change.abs() < 1e-11 * k as f64, "shannon: {change:e}");
+        }
+    }
+
+    /// The k-th share may land on 1 to the last digit.
+    #[test]
+    fn logarithms_of_whole_numbers_come_to_an_end() {
+        let check = |z: &[f64], k: usize| {
+            let mask = shares(z, capped_exponential(&mut z.to_vec(), k));
+            let sum: f64 = mask.iter().sum();
+            assert!((sum - k as f64).abs() <= 1e-13 * k as f64, "{z:?}, k = {k}: {sum}");
+        };
+        let (z, _) = centre(&[1.0, 3.0, 4.0].map(f64::ln), 2);
+        check(&z, 2);
+        let mut random = Stream::new(0, 0, 0);
+        for _ in 0..20_000 {
+            let n = 2 + random.below(8);
+            let z: Vec<f64> = (0..n).map(|_| ((1 + random.below(12)) as f64).ln()).collect();
+            let k = 1 + random.below(n - 1);
+            check(&centre(&z, k).0, k);
         }
     }
 

@@ -30,11 +30,13 @@ impl<T: Real> Default for Scale<'_, T> {
 
 impl<T: Real> Scale<'_, T> {
     /// Writes `entry` of what is above the threshold, `(z − top) / unit − threshold`, into zeros.
-    pub fn write(self, z: &[T], threshold: T, y: &mut [T], entry: impl Fn(T) -> T) {
-        let (top, unit) = (T::constant(self.top), T::of(self.unit));
+    ///
+    /// What exceeds it is rounded last: rounded before, the threshold would be off for all of them alike.
+    pub fn write(self, z: &[T], threshold: T::Acc, y: &mut [T], entry: impl Fn(T) -> T) {
+        let (top, unit) = (T::Acc::of(self.top.to_f64()), T::Acc::of(self.unit));
         self.for_each_row(z, self.bound(threshold.as_f64()), |start, row| {
             for (y, &z) in y[start..start + row.len()].iter_mut().zip(row) {
-                let excess = (z - top) / unit - threshold;
+                let excess = T::narrow((z.widen() - top) / unit - threshold);
                 *y = entry(if excess > T::zero() { excess } else { T::zero() });
             }
             None

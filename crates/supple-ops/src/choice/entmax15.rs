@@ -20,7 +20,7 @@ use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Law, Operator, Params, Point, Real, Scaling, Scratch, map, params,
 };
-use supple_numerics::simplex::{Scale, peaks, scaled_squared_simplex};
+use supple_numerics::simplex::scaled_squared_simplex;
 
 params! {
     /// Entmax at α = 1.5.
@@ -50,18 +50,7 @@ impl Operator for Entmax15 {
         _: &mut (),
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let x = at.x[0];
-        let (mut row_peaks, mut candidates) = (scratch.reals.empty(), scratch.wide.empty());
-        let top = peaks(x, &mut row_peaks);
-        if top.is_finite() {
-            let scale = Scale { top, unit: 2.0 * self.softness, peaks: &row_peaks };
-            let threshold = T::narrow(scaled_squared_simplex(x, scale, &mut candidates));
-            scale.write(x, threshold, p, T::square);
-        } else {
-            p.fill(T::nan());
-        }
-        scratch.reals.give(row_peaks);
-        scratch.wide.give(candidates);
+        support::forward(at.x[0], 2.0 * self.softness, p, scaled_squared_simplex, T::square, scratch);
         Ok(())
     }
 

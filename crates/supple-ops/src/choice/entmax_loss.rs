@@ -11,9 +11,9 @@
 //! * Hard limit: $\max_i x_i - x_j$, the structured perceptron's.
 //! * Gradient: exact everywhere, $p - e_j$ with the entmax $p$; the loss is convex.
 //! * −∞ masks an option, which must not be $j$. An item of −∞ only, with NaN or +∞, or with a masked $j$, is
-//!   NaN. A $j$ outside `0..n` is a fault. So is, above α of about 5, an item of which so many options nearly
-//!   tie that double precision cannot resolve entmax's threshold: the loss is finite there, but its gradient
-//!   would be lost.
+//!   NaN. A $j$ outside `0..n` is a fault. So is, above α of about 4, an item with an option so near the
+//!   edge of the support that double precision cannot resolve its share in entmax: the loss is finite there, but
+//!   its gradient would be lost.
 //! * Cost: that of entmax; O(n) backward.
 //!
 //! Papers: Blondel, Martins and Niculae, *Learning with Fenchel-Young losses*, JMLR 2020,
@@ -129,7 +129,7 @@ impl Operator<1, 1, 1> for EntmaxLoss {
 impl Contract<1, 1, 1> for EntmaxLoss {
     const SUMMARY: &'static str = "Fenchel-Young loss of entmax, from cross entropy to the sparsemax loss";
     const PAPER: &'static str = "Blondel et al., JMLR 2020, arXiv:1901.02324";
-    const COST: &'static str = "O(n) and ten to fifty passes over the support, O(n) backward, O(n) memory";
+    const COST: &'static str = "O(n) and two to twenty passes over the support, O(n) backward, O(n) memory";
     const ARGUMENTS: &'static [&'static str] = &["alpha", "softness"];
 
     fn cases() -> Vec<Self> {
@@ -179,7 +179,7 @@ impl Contract<1, 1, 1> for EntmaxLoss {
 ///   NaN.
 /// * Cost: that of entmax; O(n) backward.
 /// * Errors: a softness that is not finite and above zero; α below 1, or so large that entmax cannot resolve
-///   the threshold of nearly tied options (not below about 5); a label outside `0..n`; n = 0.
+///   the share of an option at the edge of the support (not below about 4); a label outside `0..n`; n = 0.
 ///
 /// ```
 /// use ndarray::{arr0, array};

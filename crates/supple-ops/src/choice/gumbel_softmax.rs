@@ -25,8 +25,8 @@
 use super::softmax::{Softmax, one_hot};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Dual, Error, Fault, Float, Floats, Law, Operator, Params, Point, Real, Scratch, Stream,
-    map, params,
+    Args, Contract, Dual, Error, Fault, Float, Law, Operator, Params, Point, Real, Scratch, Stream, map,
+    params,
 };
 use supple_numerics::elementary::exp_sum;
 use supple_numerics::noise::Noise;
@@ -67,13 +67,7 @@ fn perturbed<T: Real>(at: Args<'_, T>, seed: u64, scratch: &mut Scratch<T>) -> V
     let [x] = at.x;
     let mut stream = Stream::new(seed, at.item, 0);
     let mut z = scratch.wide.zeros(x.len());
-    if let Floats::F64(z) = T::Acc::floats(&mut z) {
-        Noise::Gumbel.fill(&mut stream, z);
-    } else {
-        let mut noise = vec![0.0; x.len()];
-        Noise::Gumbel.fill(&mut stream, &mut noise);
-        z.iter_mut().zip(noise).for_each(|(z, noise)| *z = T::Acc::of(noise));
-    }
+    Noise::Gumbel.fill_any(&mut stream, &mut z);
     z.iter_mut().zip(x).for_each(|(z, x)| *z += x.widen());
     z
 }

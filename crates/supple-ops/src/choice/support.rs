@@ -1,11 +1,34 @@
-//! The backward pass of probabilities of which most are zero.
+//! Probabilities of which most are zero.
 
 use supple_core::{Real, Scratch};
 use supple_numerics::elementary::sum_by;
-use supple_numerics::simplex::any;
+use supple_numerics::simplex::{Scale, any, peaks};
 
 /// Entries that are passed over together.
 const ROW: usize = 32;
+
+/// Writes `entry(x / unit − τ)` where that is above zero, into zeros, with the `threshold` τ; NaN where the largest
+/// entry is not finite.
+pub(super) fn forward<T: Real>(
+    x: &[T],
+    unit: f64,
+    p: &mut [T],
+    threshold: impl FnOnce(&[T], Scale<T>, &mut Vec<T::Acc>) -> T::Acc,
+    entry: impl Fn(T) -> T,
+    scratch: &mut Scratch<T>,
+) {
+    let (mut row_peaks, mut candidates) = (scratch.reals.empty(), scratch.wide.empty());
+    let top = peaks(x, &mut row_peaks);
+    if top.is_finite() {
+        let scale = Scale { top, unit, peaks: &row_peaks };
+        let threshold = threshold(x, scale, &mut candidates);
+        scale.write(x, threshold, p, entry);
+    } else {
+        p.fill(T::nan());
+    }
+    scratch.reals.give(row_peaks);
+    scratch.wide.give(candidates);
+}
 
 /// Writes `rate · s (dp − ⟨s, dp⟩ / Σ s)` into zeros, where `s = slope(p)` on the support and 0 elsewhere.
 pub(super) fn vjp<T: Real>(

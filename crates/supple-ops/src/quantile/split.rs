@@ -1,6 +1,6 @@
 //! Where a level cuts a weighted sample.
 
-use super::domain::check;
+use super::domain;
 use supple_core::{Fault, Float, Real, Scratch};
 
 /// A sample in two parts, the lower one first, and what the level has beyond the lower part.
@@ -27,7 +27,7 @@ pub(super) struct Split<A> {
 }
 
 impl<A: Real<Acc = A>> Split<A> {
-    /// Splits `x`, which is without NaN, at the level `q`: a weighted selection, O(n).
+    /// Splits `x`, which is without NaN, at the level `q`, from 0 to 1: a weighted selection, O(n).
     ///
     /// A level that meets the mass of several whole entries to one unit in the last place of `q` is taken to
     /// fall between two entries; `excess` is 0 then.
@@ -37,7 +37,7 @@ impl<A: Real<Acc = A>> Split<A> {
         q: f64,
         scratch: &mut Scratch<T>,
     ) -> Result<Self, Fault> {
-        let heaviest = check(weights, T::of(q))?;
+        let heaviest = domain::heaviest(weights)?;
         let mirrored = q > 0.5;
         let sign = if mirrored { -1.0 } else { 1.0 };
         let point = |i: u32| sign * x[i as usize].as_f64();

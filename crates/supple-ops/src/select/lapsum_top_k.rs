@@ -15,7 +15,8 @@
 //! * At k = n, the threshold is at −∞: all are chosen, the gradient to `x` is zero, and so is that to k, which
 //!   can only become less.
 //! * −∞ is never chosen; an item with fewer than k other values has no answer. +∞ is chosen for certain; an
-//!   item with more than k of them is NaN. NaN makes its item NaN. A k outside is a fault of its item.
+//!   item with more than k of them is NaN, and the hard form takes the first. NaN makes its item NaN. A k outside
+//!   is a fault of its item.
 //! * Cost: O(n log n) forward, for the sort: between neighbouring values the equation is quadratic in
 //!   $e^{b/\varepsilon}$, and its coefficients are running sums. Backward O(n).
 //!
@@ -135,12 +136,12 @@ impl Operator<2> for LapsumTopK {
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let [x, &[k]] = at.x else { return Ok(()) };
-        if let Some(value) = decided(x, k)? {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = value(x));
+        if spoilt(x, k)? {
+            y.fill(T::nan());
             return Ok(());
         }
         let mut keys = scratch.keys.empty();
-        let (next, _) = kth_largest(x, k.to_f64() as usize + 1, &mut keys);
+        let (next, _) = kth_largest(x, x.len().min(k.to_f64() as usize + 1), &mut keys);
         scratch.keys.give(keys);
         let mut left = k - T::of(x.iter().filter(|&&x| x > next).count() as f64);
         for (y, &x) in y.iter_mut().zip(x) {
@@ -155,23 +156,34 @@ impl Operator<2> for LapsumTopK {
 /// A kernel that is lower everywhere is taken for zero where it would be divided by.
 const LEAST: f64 = 1e-300;
 
-/// What an item is by its infinities and NaN alone, as a function of the entry; `None` where there is a
-/// threshold to find.
-fn decided<T: Real>(x: &[T], k: T) -> Result<Option<fn(T) -> T>, Fault> {
+/// Whether a NaN makes all of an item NaN; if not, k is one that it has room for.
+fn spoilt<T: Real>(x: &[T], k: T) -> Result<bool, Fault> {
     let value = k.as_f64();
     if value.is_nan() || largest(x).is_nan() {
-        return Ok(Some(|_| T::nan()));
+        return Ok(true);
     }
     if !(value > 0.0 && value <= x.len() as f64) {
         return Err(Fault::Domain { argument: "k", requirement: "above 0 and at most n", value });
     }
+    if value > possible(x) { Err(Fault::Infeasible) } else { Ok(false) }
+}
+
+/// How many may be chosen.
+fn possible<T: Real>(x: &[T]) -> f64 {
+    x.iter().filter(|&&x| x != -T::infinity()).count() as f64
+}
+
+/// What an item is by its infinities and NaN alone, as a function of the entry; `None` where there is a
+/// threshold to find.
+fn decided<T: Real>(x: &[T], k: T) -> Result<Option<fn(T) -> T>, Fault> {
+    if spoilt(x, k)? {
+        return Ok(Some(|_| T::nan()));
+    }
     let certain = x.iter().filter(|&&x| x == T::infinity()).count() as f64;
-    let possible = x.iter().filter(|&&x| x != -T::infinity()).count() as f64;
-    Ok(match value {
-        value if value > possible => return Err(Fault::Infeasible),
+    Ok(match k.as_f64() {
         value if value < certain => Some(|_| T::nan()),
         value if value == certain => Some(|x| T::of((x == T::infinity()).into())),
-        value if value == possible => Some(|x| T::of((x != -T::infinity()).into())),
+        value if value == possible(x) => Some(|x| T::of((x != -T::infinity()).into())),
         _ => None,
     })
 }
@@ -342,12 +354,18 @@ mod tests {
             assert_eq!(mask(3.0, mode).unwrap(), [1.0, 1.0, 0.0, 1.0]);
             let half = mask(1.5, mode).unwrap();
             assert!(half.iter().zip([0.0, 1.0, 0.0, 0.5]).all(|(p, q)| (p - q).abs() < 1e-12), "{half:?}");
-            assert!(mask(0.5, mode).unwrap().iter().all(|p| p.is_nan()));
             assert!(mask(3.5, mode).unwrap_err().to_string().contains("no point"));
             for k in [0.0, 4.5, -1.0, inf] {
                 assert!(mask(k, mode).unwrap_err().to_string().contains("`k` must be above 0 and at most n"));
             }
             assert!(mask(f64::NAN, mode).unwrap().iter().all(|p| p.is_nan()));
         }
+        // Of more than k infinities, the hard form takes the first.
+        assert!(mask(0.5, Mode::Soft).unwrap().iter().all(|p| p.is_nan()));
+        assert_eq!(mask(0.5, Mode::Hard).unwrap(), [0.0, 0.5, 0.0, 0.0]);
+        let (x, k) = (array![inf, 0.0, inf, inf].into_dyn(), arr0(1.5).into_dyn());
+        let inputs = Inputs::from([x.view(), k.view()]).mode(Mode::Hard);
+        let [first] = evaluate(&LapsumTopK::default(), inputs).unwrap();
+        assert_eq!(first, array![1.0, 0.0, 0.5, 0.0].into_dyn());
     }
 }

@@ -27,7 +27,7 @@
 //!   everywhere; the others have curvature. `"entropic"` has no kinks; `"shannon"` and the p-norms have them
 //!   at 1 only. At k = 0 and k = n the mask is constant and the gradient zero.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN makes its item NaN,
-//!   and so do more than k of +∞.
+//!   and so do more than k of +∞, of which the hard form takes the first.
 //! * Cost: O(n) expected on any data; Newton's method on the threshold takes a few passes.
 //!
 //! Papers: Martins and Kreutzer, *Learning what's easy: fully differentiable neural easy-first taggers*,
@@ -72,11 +72,22 @@ params! {
     }
 }
 
+/// Of the entropic form, what the data are centred on and the threshold then: entries that have come to 1 do not say
+/// by how little they are below. `None` for the others, and where there is no threshold.
+#[derive(Debug)]
+pub struct Saved<T>(Option<(f64, T)>);
+
+impl<T> Default for Saved<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
 impl Operator for SoftTopK {
     const NAME: &'static str = "soft_top_k";
     const SIGNATURE: &'static str = "x(n) -> mask(n)";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
-    type Saved<T: Real> = ();
+    type Saved<T: Real> = Saved<T>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
@@ -91,16 +102,16 @@ impl Operator for SoftTopK {
         &self,
         at: Args<'_, T>,
         [y]: [&mut [T]; 1],
-        _: &mut (),
+        saved: &mut Saved<T>,
         scratch: &mut Scratch<T>,
     ) -> Result<(), Fault> {
         let centred = centre(at.x[0], self.k, self.softness, y, scratch)?;
-        let Some(Centred { next, .. }) = centred else { return Ok(()) };
+        let Some(Centred { kth, next }) = centred else { return Ok(()) };
         match self.regularization {
             Regularization::L2 => {
                 let mut buffer = scratch.wide.empty();
-                let threshold = T::narrow(capped_simplex(y, self.k, next, &mut buffer));
-                y.iter_mut().for_each(|y| *y = clamp(*y - threshold));
+                let part = above(capped_simplex(y, self.k, next, &mut buffer));
+                y.iter_mut().for_each(|y| *y = part(*y));
                 scratch.wide.give(buffer);
             }
             Regularization::Entropic => {
@@ -114,6 +125,7 @@ impl Operator for SoftTopK {
                     *y = if above { T::one() } else { e } / (T::one() + e);
                 }
                 scratch.reals.give(buffer);
+                saved.0 = Some((kth, threshold));
             }
             Regularization::Shannon => {
                 let factor = T::narrow(capped_exponential(y, self.k));
@@ -121,22 +133,28 @@ impl Operator for SoftTopK {
             }
             Regularization::ThreeHalves => {
                 let mut buffer = scratch.wide.empty();
-                let threshold = T::narrow(capped_power::<2, T>(y, self.k, next, &mut buffer));
-                y.iter_mut().for_each(|y| *y = clamp(*y - threshold).square());
+                let part = above(capped_power::<2, T>(y, self.k, next, &mut buffer));
+                y.iter_mut().for_each(|y| *y = part(*y).square());
                 scratch.wide.give(buffer);
             }
             Regularization::FourThirds => {
                 let mut buffer = scratch.wide.empty();
-                let threshold = T::narrow(capped_power::<3, T>(y, self.k, next, &mut buffer));
+                let part = above(capped_power::<3, T>(y, self.k, next, &mut buffer));
                 let cube = |y: T| y * y.square();
-                y.iter_mut().for_each(|y| *y = cube(clamp(*y - threshold)));
+                y.iter_mut().for_each(|y| *y = cube(part(*y)));
                 scratch.wide.give(buffer);
             }
         }
         Ok(())
     }
 
-    fn vjp<T: Real>(&self, at: Point<'_, T, ()>, [dy]: [&[T]; 1], [dx]: [&mut [T]; 1], _: &mut Scratch<T>) {
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, Saved<T>>,
+        [dy]: [&[T]; 1],
+        [dx]: [&mut [T]; 1],
+        _: &mut Scratch<T>,
+    ) {
         let (y, zero, one) = (at.y[0], T::zero(), T::one());
         if y.first().is_some_and(|y| y.is_nan()) {
             return dx.fill(T::nan());
@@ -149,7 +167,12 @@ impl Operator for SoftTopK {
                 1.0
             }
             Regularization::Entropic => {
-                dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = y * (one - y));
+                let Saved(Some((kth, threshold))) = *at.saved else { return };
+                let (kth, softness) = (T::of(kth), T::of(self.softness));
+                let away = |x: T| ((x - kth) / softness - threshold).abs();
+                dx.iter_mut().zip(at.x[0]).for_each(|(dx, &x)| *dx = -away(x));
+                exp_slice(dx);
+                dx.iter_mut().for_each(|dx| *dx = *dx / (one + *dx).square());
                 1.0
             }
             Regularization::Shannon => {
@@ -181,6 +204,14 @@ impl Operator for SoftTopK {
     ) -> Result<(), Fault> {
         hard_mask(at.x[0], self.k, y, scratch)
     }
+}
+
+/// How far an entry is above the threshold, into `[0, 1]`. The threshold comes in two parts: rounded, it would be off
+/// for all entries alike.
+fn above<T: Real>(threshold: T::Acc) -> impl Fn(T) -> T {
+    let first = T::narrow(threshold);
+    let rest = T::narrow(threshold - first.widen());
+    move |z| clamp(z - first - rest)
 }
 
 /// Into `[0, 1]`; at the ends without a tangent.
@@ -293,4 +324,51 @@ pub fn soft_top_k<'a, T: Float, D: Dimension>(
     softness: f64,
 ) -> Result<Array<T, D>, Error> {
     map(&SoftTopK { k, softness, ..SoftTopK::default() }, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, array};
+    use supple_core::{evaluate, linearize};
+
+    #[test]
+    fn single_precision_keeps_the_sum_of_many() {
+        use Regularization::*;
+        let mut x = Array1::from_elem(1_000_000, -0.3f32);
+        x[7] = 0.2;
+        for (regularization, k) in [(L2, 1), (L2, 2), (ThreeHalves, 1), (FourThirds, 1)] {
+            let operator = SoftTopK { k, softness: 1.0, regularization };
+            let [mask] = evaluate(&operator, [x.view().into_dyn()]).unwrap();
+            let sum: f64 = mask.iter().map(|&y| f64::from(y)).sum();
+            assert!((sum - k as f64).abs() < 1e-6, "{regularization:?}, k = {k}: {sum}");
+        }
+    }
+
+    #[test]
+    fn entries_near_one_keep_their_slopes() {
+        for gap in [30.0, 40.0, 60.0] {
+            let x = array![gap, 0.0f32].into_dyn();
+            let operator = SoftTopK { k: 1, softness: 1.0, regularization: Regularization::Entropic };
+            let at = linearize(&operator, [x.view()]).unwrap();
+            let [dx] = at.vjp([array![1.0, -1.0f32].into_dyn().view()]).unwrap();
+            // The threshold is in the middle.
+            let slope = (-0.5 * gap).exp();
+            assert!((dx[0] / slope - 1.0).abs() < 1e-4 && (dx[1] / slope + 1.0).abs() < 1e-4, "{gap}: {dx}");
+        }
+    }
+
+    #[test]
+    fn nan_reaches_the_gradient_of_its_item_and_no_other() {
+        use Regularization::*;
+        let x = array![[1.0, 2.0, f64::NAN], [1.0, 1.2, 0.9]].into_dyn();
+        for regularization in [L2, Entropic, Shannon, ThreeHalves, FourThirds] {
+            let operator = SoftTopK { k: 1, softness: 1.0, regularization };
+            let at = linearize(&operator, [x.view()]).unwrap();
+            let [dx] = at.vjp([array![[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]].into_dyn().view()]).unwrap();
+            let (spoilt, clean) = (dx.index_axis(ndarray::Axis(0), 0), dx.index_axis(ndarray::Axis(0), 1));
+            assert!(spoilt.iter().all(|d| d.is_nan()), "{regularization:?}: {dx}");
+            assert!(clean.iter().all(|d| d.is_finite()) && clean[[0]] > 0.0, "{regularization:?}: {dx}");
+        }
+    }
 }

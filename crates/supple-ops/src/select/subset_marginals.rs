@@ -13,7 +13,7 @@
 //! * Gradient: exact everywhere; the Jacobian is the covariance of the items' being in S, over ε. At k = 0
 //!   and k = n the mask is constant and the gradient zero.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN makes its item NaN,
-//!   and so do more than k of +∞.
+//!   and so do more than k of +∞, of which the hard form takes the first.
 //! * Cost: O(n k) time, forward and backward, without overflow; memory O(n k) for small problems, O(k √n)
 //!   for large ones.
 //!

@@ -14,7 +14,7 @@
 //! * Random numbers are a function of seed, item and position: another `x` with the same seed is asked with
 //!   the same numbers. Without a seed, each call draws anew.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN makes its item NaN,
-//!   and so do more than k of +∞.
+//!   and so do more than k of +∞, of which the hard form takes the first.
 //! * Cost: O(n k) time, forward and backward; memory O(n k) for small problems, O(k √n) for large ones.
 //!
 //! Paper: Ahmed, Zeng, Niepert, Van den Broeck, *SIMPLE: A Gradient Estimator for k-Subset Sampling*, ICLR

@@ -20,7 +20,7 @@
 //! * Noise is a function of seed and item; without a seed, each call draws anew. Straight-through, value and
 //!   gradient are those of one draw.
 //! * −∞ is never chosen; with fewer than k other entries, the item has no answer. NaN and +∞ make their item
-//!   NaN.
+//!   NaN; to the hard form without noise, +∞ is the largest.
 //! * Cost: O(n k) time and memory.
 //!
 //! Paper: Xie and Ermon, *Reparameterizable subset sampling via continuous relaxations*, IJCAI 2019,
@@ -29,8 +29,8 @@
 use super::cut::{check_k, cut, hard_mask};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
-    Args, Contract, Dual, Error, Fault, Float, Floats, Law, Operator, Params, Point, Real, Scratch, Stream,
-    map, params,
+    Args, Contract, Dual, Error, Fault, Float, Law, Operator, Params, Point, Real, Scratch, Stream, map,
+    params,
 };
 use supple_numerics::elementary::{dot, exp_sum, ln_slice, sum_by};
 use supple_numerics::noise::Noise;
@@ -139,15 +139,7 @@ impl SuccessiveSoftmax {
     /// The keys of the first round, about their largest x.
     fn keys<T: Real>(&self, x: &[T], seed: u64, item: usize, keys: &mut [T::Acc]) {
         if self.gumbel {
-            let mut stream = Stream::new(seed, item, 0);
-            match T::Acc::floats(keys) {
-                Floats::F64(noise) => Noise::Gumbel.fill(&mut stream, noise),
-                _ => {
-                    let mut noise = vec![0.0; x.len()];
-                    Noise::Gumbel.fill(&mut stream, &mut noise);
-                    keys.iter_mut().zip(noise).for_each(|(key, noise)| *key = T::Acc::of(noise));
-                }
-            }
+            Noise::Gumbel.fill_any(&mut Stream::new(seed, item, 0), keys);
         }
         let origin = T::constant(largest(x)).widen();
         keys.iter_mut().zip(x).for_each(|(key, x)| *key += x.widen() - origin);

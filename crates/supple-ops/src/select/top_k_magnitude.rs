@@ -27,7 +27,8 @@
 //!   of the fixed entry. With p = 2 the second derivative is zero almost everywhere. At k = n the output is
 //!   `x`. Where fewer than k entries are not zero, all of these keep their values, and the zeros share the
 //!   slopes of the places that are left.
-//! * ±∞ has the largest magnitude. NaN makes its item NaN, and so do more than k infinities.
+//! * ±∞ has the largest magnitude. NaN makes its item NaN, and so do more than k infinities, of
+//!   which the hard form takes the first.
 //! * Cost: O(n) expected: a selection, and passes over the entries between the certain and the excluded.
 //!
 //! Paper: Sander, Puigcerver, Djolonga, Peyré, Blondel, *Fast, differentiable and sparse top-k: a convex
@@ -111,11 +112,11 @@ impl Operator for TopKMagnitude {
                 };
             }
             threshold
-        } else if self.k == 0 {
+        } else if y.first().is_some_and(|y| y.is_nan()) {
+            T::Acc::nan()
+        } else {
             // Nothing is kept.
             T::Acc::infinity()
-        } else {
-            T::Acc::nan()
         };
         scratch.reals.give(size);
         Ok(())
@@ -279,4 +280,22 @@ pub fn top_k_magnitude<'a, T: Float, D: Dimension>(
     softness: f64,
 ) -> Result<Array<T, D>, Error> {
     map(&TopKMagnitude { k, softness, ..TopKMagnitude::default() }, x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+    use supple_core::linearize;
+
+    #[test]
+    fn nan_reaches_the_gradient_even_where_nothing_is_kept() {
+        let x = array![[1.0, f64::NAN], [1.0, 2.0]].into_dyn();
+        let operator = TopKMagnitude { k: 0, ..TopKMagnitude::default() };
+        let at = linearize(&operator, [x.view()]).unwrap();
+        let [dx] = at.vjp([x.mapv(|_| 1.0).view()]).unwrap();
+        for found in [&at.outputs()[0], &dx] {
+            assert!(found.iter().take(2).all(|d| d.is_nan()) && found.iter().skip(2).all(|&d| d == 0.0));
+        }
+    }
 }

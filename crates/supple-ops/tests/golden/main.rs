@@ -4,6 +4,7 @@ mod choice;
 mod common;
 mod order;
 mod sequence;
+mod softjax_elementwise;
 mod softjax_permutahedron;
 mod softjax_rows;
 mod transport;

@@ -8,6 +8,8 @@ use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Re
 /// The value at place $1 + q (n - 1)$, between two places by linear interpolation, where the value at place
 /// $j$ is `f(x, weights, q)` at equal weights and the level $(j - \frac12) / n$: the middle of the share that
 /// one of n values has.
+///
+/// `f` is run in the accumulator's precision: among millions, single precision cannot tell levels apart.
 #[derive(Debug, Clone)]
 pub struct Unweighted<P>(pub P);
 
@@ -38,21 +40,23 @@ pub struct Saved<T, S> {
 }
 
 /// The two places' levels.
-fn levels<T: Real>(place: &Place<T::Acc>, n: usize) -> [T; 2] {
-    [place.low, place.high].map(|place| T::of((place as f64 + 0.5) / n as f64))
+fn levels<A: Real>(place: &Place<A>, n: usize) -> [A; 2] {
+    [place.low, place.high].map(|place| A::of((place as f64 + 0.5) / n as f64))
 }
 
-fn equal<T: Real>(n: usize, scratch: &mut Scratch<T>) -> Vec<T> {
-    let mut weights = scratch.reals.empty();
-    weights.resize(n, T::of(1.0 / n as f64));
-    weights
+/// The values and their equal weights, in buffers to be given back.
+fn sample<T: Real>(x: &[T], scratch: &mut Scratch<T::Acc>) -> [Vec<T::Acc>; 2] {
+    let [mut values, mut weights] = [(); 2].map(|()| scratch.reals.empty());
+    values.extend(x.iter().map(|x| x.widen()));
+    weights.resize(x.len(), T::Acc::of(1.0 / x.len() as f64));
+    [values, weights]
 }
 
 impl<P: AtPlaces> Operator<2> for Unweighted<P> {
     const NAME: &'static str = P::NAME;
     const SIGNATURE: &'static str = "x(n>=1), q() -> quantile()";
     const GRADIENT: Gradient = Gradient::AlmostEverywhere;
-    type Saved<T: Real> = Saved<T, P::Saved<T>>;
+    type Saved<T: Real> = Saved<T::Acc, P::Saved<T::Acc>>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.0.validate(sizes)
@@ -76,14 +80,15 @@ impl<P: AtPlaces> Operator<2> for Unweighted<P> {
     ) -> Result<(), Fault> {
         let [x, q] = at.x;
         let (place, operator) = (Place::of(q[0], x.len())?, self.0.among(x.len()));
-        let weights = equal(x.len(), scratch);
+        let scratch = scratch.accumulator();
+        let [x, weights] = sample(x, scratch);
         let Saved { values, quantiles } = saved;
         for ((level, value), own) in levels(&place, x.len()).iter().zip(&mut *values).zip(quantiles) {
-            let args = Args { x: [x, &weights, from_ref(level)], k: [], sizes: at.sizes, item: at.item };
+            let args = Args { x: [&x, &weights, from_ref(level)], k: [], sizes: at.sizes, item: at.item };
             operator.forward(args, [from_mut(value)], own, scratch)?;
         }
-        y[0] = place.value(values[0], values[1]);
-        scratch.reals.give(weights);
+        y[0] = T::narrow(place.value(values[0], values[1]));
+        [x, weights].into_iter().for_each(|buffer| scratch.reals.give(buffer));
         Ok(())
     }
 
@@ -97,13 +102,14 @@ impl<P: AtPlaces> Operator<2> for Unweighted<P> {
     ) -> Result<(), Fault> {
         let [x, q] = at.x;
         let (place, operator) = (Place::of(q[0], x.len())?, self.0.among(x.len()));
-        let weights = equal(x.len(), scratch);
-        let plain: Vec<F> = weights.iter().map(|w| w.value()).collect();
+        let scratch = scratch.accumulator();
+        let [x, weights] = sample(x, scratch);
+        let [plain_x, plain_weights] = sample(values.x[0], &mut Scratch::default());
         for (i, level) in levels(&place, x.len()).iter().enumerate() {
             let Args { sizes, item, .. } = at;
-            let args = Args { x: [x, &weights, from_ref(level)], k: [], sizes, item };
+            let args = Args { x: [&x, &weights, from_ref(level)], k: [], sizes, item };
             let known = Point {
-                x: [values.x[0], &plain, &[level.value()]],
+                x: [&plain_x, &plain_weights, &[level.value()]],
                 k: [],
                 sizes,
                 item,
@@ -113,8 +119,8 @@ impl<P: AtPlaces> Operator<2> for Unweighted<P> {
             let (value, own) = (&mut saved.values[i], &mut saved.quantiles[i]);
             operator.lift(args, known, [from_mut(value)], own, scratch)?;
         }
-        y[0] = place.value(saved.values[0], saved.values[1]);
-        scratch.reals.give(weights);
+        y[0] = Dual::narrow(place.value(saved.values[0], saved.values[1]));
+        [x, weights].into_iter().for_each(|buffer| scratch.reals.give(buffer));
         Ok(())
     }
 
@@ -128,13 +134,14 @@ impl<P: AtPlaces> Operator<2> for Unweighted<P> {
         let [x, q] = at.x;
         let Ok(place) = Place::of(q[0], x.len()) else { return };
         let (operator, Saved { values, quantiles }) = (self.0.among(x.len()), at.saved);
-        let weights = equal(x.len(), scratch);
-        for (i, (level, dvalue)) in levels(&place, x.len()).iter().zip(place.to_values(dy[0])).enumerate() {
+        let (dy, scratch) = (dy[0].widen(), scratch.accumulator());
+        let [x, weights] = sample(x, scratch);
+        for (i, (level, dvalue)) in levels(&place, x.len()).iter().zip(place.to_values(dy)).enumerate() {
             if dvalue.is_zero() {
                 continue;
             }
             let point = Point {
-                x: [x, &weights, from_ref(level)],
+                x: [&x, &weights, from_ref(level)],
                 k: [],
                 sizes: at.sizes,
                 item: at.item,
@@ -142,11 +149,31 @@ impl<P: AtPlaces> Operator<2> for Unweighted<P> {
                 saved: &quantiles[i],
             };
             let [mut own, mut unused] = [(); 2].map(|()| scratch.reals.zeros(x.len()));
-            operator.vjp(point, [&[dvalue]], [&mut own, &mut unused, &mut [T::zero()]], scratch);
-            dx.iter_mut().zip(&own).for_each(|(dx, &own)| *dx += own);
+            operator.vjp(point, [&[dvalue]], [&mut own, &mut unused, &mut [T::Acc::zero()]], scratch);
+            dx.iter_mut().zip(&own).for_each(|(dx, &own)| *dx += T::narrow(own));
             [own, unused].into_iter().for_each(|buffer| scratch.reals.give(buffer));
         }
-        dq[0] = place.to_level(dy[0], values[0], values[1]);
-        scratch.reals.give(weights);
+        dq[0] = T::narrow(place.to_level(dy, values[0], values[1]));
+        [x, weights].into_iter().for_each(|buffer| scratch.reals.give(buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantile::Distribution;
+    use ndarray::{Array1, arr0};
+    use supple_core::linearize;
+
+    #[test]
+    fn single_precision_tells_millions_of_places_apart() {
+        let n = 5_000_000;
+        let x = Array1::from_shape_fn(n, |i| i as f32).into_dyn();
+        let operator = Unweighted(SmoothedQuantile { softness: 0.01, distribution: Distribution::Logistic });
+        let q = arr0(1.0).into_dyn();
+        let at = linearize(&operator, [x.view(), q.view()]).unwrap();
+        assert_eq!(at.outputs()[0].sum(), (n - 1) as f32);
+        let [dx, dq] = at.vjp([arr0(1.0).into_dyn().view()]).unwrap();
+        assert_eq!((dx[n - 1], dq.sum()), (1.0, (n - 1) as f32));
     }
 }

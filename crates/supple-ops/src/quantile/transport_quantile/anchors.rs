@@ -4,7 +4,7 @@
 //! are the softmax of $(g_j + x y_j) / \varepsilon$. With $g_2 = 0$, the first anchor gives way to the middle
 //! one at $x = g_1$, the middle one to the last at $x = -g_3$: two cuts, which are what is solved for.
 
-use crate::quantile::domain::check;
+use crate::quantile::domain::{heaviest, level};
 use supple_core::{Fault, Real, Scratch};
 use supple_numerics::elementary::exp_slice;
 
@@ -23,12 +23,12 @@ impl<A: Real<Acc = A>> Masses<A> {
         width: f64,
         scratch: &mut Scratch<T>,
     ) -> Result<Self, Fault> {
-        let heaviest = A::of(check(weights, q)?);
+        let (heaviest, value) = (A::of(heaviest(weights)?), level(q)?);
         let half = A::of(0.5 * width);
         let anchors = [q.widen() - half, A::of(width), A::one() - q.widen() - half];
-        if anchors.iter().any(|&b| b <= A::zero()) {
+        if [anchors[0], anchors[2]].iter().any(|b| b.as_f64() <= NO_ROOM) {
             let requirement = "more than half the width away from 0 and 1";
-            return Err(Fault::Domain { argument: "q", requirement, value: q.as_f64() });
+            return Err(Fault::Domain { argument: "q", requirement, value });
         }
         let mut sample = scratch.wide.empty();
         sample.extend(weights.iter().map(|w| w.widen() / heaviest));
@@ -69,6 +69,8 @@ pub(super) struct Sums<A> {
     pub common: [A; 3],
 }
 
+/// What rounding may leave of no room beside the band.
+const NO_ROOM: f64 = 2.0 * f64::EPSILON;
 /// Arguments of the exponential beyond this saturate it.
 const FAR: f64 = 1e4;
 /// Most iterations of the solver.

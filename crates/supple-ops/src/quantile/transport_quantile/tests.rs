@@ -49,6 +49,36 @@ fn a_level_without_room_is_a_fault() {
 }
 
 #[test]
+fn a_level_whose_room_is_round_off() {
+    // In double precision, half of 0.1 away from the ends leaves nothing, on either side.
+    let x = Array1::from(vec![3.0, 1.0, 2.0, 7.0]);
+    for q in [0.05, 0.95] {
+        let error = transport_quantile(&x, &Array1::ones(4), &arr0(q), 0.1).unwrap_err().to_string();
+        assert!(error.contains("more than half the width away from 0 and 1"), "{error}");
+    }
+    // In single precision these levels are a little further in.
+    let single = x.mapv(|x| x as f32);
+    for (q, width) in [(0.95, 0.1), (0.9, 0.2)] {
+        let operator = TransportQuantile { softness: 0.1, width };
+        let at = |x: &Array1<f32>, q: f32, mode| {
+            let (weights, q) = (Array1::ones(4).into_dyn(), arr0(q).into_dyn());
+            let x = [x.view().into_dyn(), weights.view(), q.view()];
+            let at =
+                linearize(&operator, Inputs { x, k: [], options: Options { mode, ..Options::default() } })
+                    .unwrap();
+            let [dx, ..] = at.vjp([arr0(1.0).into_dyn().view()]).unwrap();
+            (at.outputs()[0].sum(), dx)
+        };
+        let (high, gradient) = at(&single, q, Mode::Soft);
+        let (low, mirrored) = at(&-&single, 1.0 - q, Mode::Soft);
+        assert!((high + low).abs() < 1e-5, "{high} {low}");
+        assert!((gradient - mirrored).iter().all(|gap| gap.abs() < 1e-5));
+        let (hard, _) = at(&single, q, Mode::Hard);
+        assert!((high - hard).abs() < 1e-3, "{high} {hard}");
+    }
+}
+
+#[test]
 fn the_plan_is_that_of_sinkhorn() {
     let mut random = Stream::new(6, 0, 0);
     let x = Array1::from(random.normals(12));
