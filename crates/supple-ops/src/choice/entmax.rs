@@ -16,7 +16,7 @@
 //! * −∞ masks an option. An item of −∞ only, or with NaN or +∞, is NaN; an α below 1 or not finite is a
 //!   fault. So is, above α of about 4, an item with an option so near the edge of the support that double
 //!   precision cannot resolve its share: at α = 5 that is very rare, at 7 one item in a hundred.
-//! * Cost: O(n), and ten to fifty passes over the options that may be in the support; O(n) backward.
+//! * Cost: O(n), and two to twenty passes over the options that may be in the support; O(n) backward.
 //!
 //! Papers: Peters, Niculae and Martins, *Sparse sequence-to-sequence models*, ACL 2019,
 //! <https://arxiv.org/abs/1905.05702>; Correia, Niculae and Martins, *Adaptively sparse transformers*, EMNLP
@@ -289,7 +289,7 @@ impl Contract<2> for Entmax {
 /// * Gradient: to `x` and to `alpha`. Continuous for α < 2; from there on it jumps where an option enters or
 ///   leaves the support, and one that has just reached zero counts as outside.
 /// * −∞ masks an option. An item of −∞ only, or with NaN or +∞, is NaN.
-/// * Cost: O(n), and ten to fifty passes over the options that may be in the support; O(n) backward.
+/// * Cost: O(n), and two to twenty passes over the options that may be in the support; O(n) backward.
 /// * Errors: a softness that is not finite and above zero; α below 1 or not finite, or so large that the
 ///   share of an option at the edge of the support cannot be resolved (not below about 4); n = 0.
 ///
