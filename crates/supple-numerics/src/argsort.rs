@@ -19,6 +19,8 @@ const LONG: usize = 256;
 const VERY_LONG: usize = 6000;
 /// From this length on, keys are beyond the second-level cache, or near: one pass in buckets is faster.
 const HUGE: usize = 30_000;
+/// From this length on, a second array of keys is not kept.
+const VAST: usize = 1 << 22;
 /// The network takes least time for each of so many keys.
 const BUCKET: usize = 256;
 /// More buckets than this are too many places of memory to write to in turn.
@@ -54,7 +56,11 @@ pub fn argsort<T: Real>(x: &[T], descending: bool, scratch: &mut Scratch<T>) -> 
             HUGE.. if bitonic::most() > BUCKET => {
                 let mut dealt = scratch.keys.stale(packed.len());
                 bucket_sort(&mut packed, &mut dealt, &mut scratch.indices);
-                scratch.keys.give(std::mem::replace(&mut packed, dealt));
+                std::mem::swap(&mut packed, &mut dealt);
+                // Of the longest, memory counts for more than the time to ask for it again.
+                if dealt.len() < VAST {
+                    scratch.keys.give(dealt);
+                }
             }
             _ => radix_sort::<11, 3, 2048>(&mut packed, &mut scratch.keys),
         }
