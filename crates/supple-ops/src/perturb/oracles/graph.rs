@@ -1,8 +1,31 @@
-//! A directed graph with two nodes to be joined.
+//! Graphs, as solvers look at them.
 
 use supple_core::Error;
 
-/// Edges by the node that they leave.
+/// Edges that can be passed both ways: half-edge `2e` leads to the first end of edge `e`, `2e + 1` to the second, so
+/// that `h ^ 1` is `h` backwards.
+pub(super) struct HalfEdges {
+    /// Where each leads.
+    pub ends: Vec<usize>,
+    /// Those that leave node `v` are `leaving[first[v]..first[v + 1]]`.
+    pub first: Vec<usize>,
+    pub leaving: Vec<usize>,
+}
+
+impl HalfEdges {
+    /// Those of edges between nodes `0..nodes`.
+    pub fn of(nodes: usize, edges: &[(usize, usize)]) -> Self {
+        let ends: Vec<usize> = edges.iter().flat_map(|&(from, to)| [from, to]).collect();
+        let mut leaving: Vec<usize> = (0..ends.len()).collect();
+        leaving.sort_by_key(|h| ends[h ^ 1]);
+        let mut first = vec![0; nodes + 1];
+        ends.iter().for_each(|&v| first[v + 1] += 1);
+        (0..nodes).for_each(|v| first[v + 1] += first[v]);
+        Self { ends, first, leaving }
+    }
+}
+
+/// A directed graph with two nodes to be joined: edges by the node that they leave.
 #[derive(Debug, Clone)]
 pub(super) struct Graph {
     pub source: usize,

@@ -3,6 +3,7 @@
 mod search;
 
 use self::search::Search;
+use super::graph::HalfEdges;
 use super::rows;
 use crate::perturb::Oracle;
 use supple_core::{Error, Fault};
@@ -65,12 +66,7 @@ impl Matching {
                 return Err(Error::argument(NAME, "edges", "between two nodes", format!("({a}, {b})")));
             }
         }
-        let ends: Vec<usize> = edges.iter().flat_map(|&(a, b)| [a, b]).collect();
-        let mut leaving: Vec<usize> = (0..ends.len()).collect();
-        leaving.sort_by_key(|h| ends[h ^ 1]);
-        let mut first = vec![0; nodes + 1];
-        ends.iter().for_each(|&v| first[v + 1] += 1);
-        (0..nodes).for_each(|v| first[v + 1] += first[v]);
+        let HalfEdges { ends, first, leaving } = HalfEdges::of(nodes, edges);
         Ok(Self { nodes, ends, first, leaving, perfect: false })
     }
 

@@ -1,5 +1,6 @@
 //! Minimum cuts and maximum flows.
 
+use super::graph::HalfEdges;
 use super::rows;
 use crate::perturb::Oracle;
 use supple_core::{Error, Fault};
@@ -59,12 +60,7 @@ impl MinimumCut {
             return Err(Error::argument(NAME, "sink", "another node than the source", sink));
         }
         edges.iter().try_for_each(|&(from, to)| inside("edges", from).and(inside("edges", to)))?;
-        let ends: Vec<usize> = edges.iter().flat_map(|&(from, to)| [from, to]).collect();
-        let mut leaving: Vec<usize> = (0..ends.len()).collect();
-        leaving.sort_by_key(|h| ends[h ^ 1]);
-        let mut first = vec![0; nodes + 1];
-        ends.iter().for_each(|&v| first[v + 1] += 1);
-        (0..nodes).for_each(|v| first[v + 1] += first[v]);
+        let HalfEdges { ends, first, leaving } = HalfEdges::of(nodes, edges);
         Ok(Self { source, sink, directed: true, ends, first, leaving })
     }
 
