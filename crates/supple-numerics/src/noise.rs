@@ -2,15 +2,32 @@
 //!
 //! A perturbation is drawn from a [`Stream`] keyed by seed, item and sample, so that a backward pass
 //! draws the same noise again, on whatever thread. Gradients by the score function need
-//! $\nu'(z) = -\nabla \log p(z)$ beside it.
+//! $\nu'(z) = -\frac{d}{dz} \log p(z)$ beside it.
 //!
-//! Normals come from the ziggurat of Marsaglia and Tsang (*The ziggurat method for generating random
-//! variables*, 2000) with 256 layers, one word of 64 bits for each but 1.2 % of them; sign and position
-//! take the upper 53 bits, the layer the lower 8, which the 2000 paper had overlap. Gumbel noise is
-//! $-\ln(-\ln u)$ of a uniform $u$.
+//! | noise | density $p(z)$ | score $\nu'(z)$ | mean | variance | variance of the score |
+//! |---|---|---|---|---|---|
+//! | Gaussian | $e^{-z^2/2} / \sqrt{2 \pi}$ | $z$ | 0 | 1 | 1 |
+//! | Logistic | $e^{-z} / (1 + e^{-z})^2$ | $\tanh(z / 2)$ | 0 | $\pi^2 / 3$ | 1/3 |
+//! | Gumbel | $e^{-z - e^{-z}}$ | $1 - e^{-z}$ | 0.5772 | $\pi^2 / 6$ | 1 |
+//! | Laplace | $e^{-\lvert z \rvert} / 2$ | $\mathrm{sign} z$ | 0 | 2 | 1 |
+//! | Cauchy | $1 / (\pi (1 + z^2))$ | $2 z / (1 + z^2)$ | none | ∞ | 1/2 |
+//! | triangular | $1 - \lvert z \rvert, \lvert z \rvert < 1$ | $1 / (\mathrm{sign} z - z)$ | 0 | 1/6 | ∞ |
+//! | uniform | $1/2, \lvert z \rvert < 1$ | none | 0 | 1/3 | none |
+//!
+//! $\frac{d}{dx} \mathrm{E} f(x + \sigma Z) = \frac1\sigma \mathrm{E} f(x + \sigma Z) \nu'(Z)$ holds for
+//! all of them but the uniform, whose density jumps: there the slope in a coordinate is the expected
+//! difference of $f$ between the faces $Z_i = \pm 1$, over $2 \sigma$. The triangular is in between: its
+//! estimates are right in expectation, and have no finite variance.
+//!
+//! Normals are drawn by a ziggurat, the others by their [`quantile`](Noise::quantile) of a uniform.
 
-use crate::elementary::{exp_slice, ln_slice};
-use std::sync::LazyLock;
+mod normal;
+#[cfg(test)]
+mod tests;
+mod ziggurat;
+
+use crate::elementary::{exp, exp_slice, ln, ln_slice};
+use std::f64::consts::{FRAC_1_PI, PI, SQRT_2, TAU};
 use supple_core::{Floats, Real, Stream, choices};
 
 choices! {
@@ -18,18 +35,29 @@ choices! {
     pub enum Noise {
         /// Standard normal.
         Gaussian = "gaussian",
+        /// Standard logistic: the difference of two Gumbels.
+        Logistic = "logistic",
         /// Standard Gumbel: mean 0.5772 (Euler's constant), variance π²/6.
         Gumbel = "gumbel",
+        /// Standard Laplace: exponential on either side.
+        Laplace = "laplace",
+        /// Standard Cauchy: without mean and variance.
+        Cauchy = "cauchy",
+        /// The sum of two uniforms on [−½, ½]. Its score has no finite variance.
+        Triangular = "triangular",
+        /// Uniform on [−1, 1]. It has no score.
+        Uniform = "uniform",
     }
 }
 
 impl Noise {
     /// Fills `z` with independent draws.
     pub fn fill(self, stream: &mut Stream, z: &mut [f64]) {
-        match self {
-            Noise::Gaussian => fill_normal(stream, z),
-            Noise::Gumbel => fill_gumbel(stream, z),
+        if self == Noise::Gaussian {
+            return ziggurat::fill(stream, z);
         }
+        z.iter_mut().for_each(|z| *z = stream.uniform());
+        self.quantiles(z);
     }
 
     /// The same draws in any precision, without tangents.
@@ -42,176 +70,131 @@ impl Noise {
         z.iter_mut().zip(draws).for_each(|(z, draw)| *z = T::of(draw));
     }
 
-    /// Replaces each draw by its score $\nu'(z) = -\frac{d}{dz} \log p(z)$, the mean of which is 0.
+    /// The number below which a draw is with probability `u`, between 0 and 1: the inverse of
+    /// [`cdf`](Self::cdf), as accurate in the tails as `u` and `1 − u` are.
+    pub fn quantile(self, u: f64) -> f64 {
+        let (q, tail) = (u - 0.5, u.min(1.0 - u));
+        match self {
+            Noise::Gaussian => normal::quantile(u),
+            Noise::Logistic => -ln((1.0 - u) / u),
+            Noise::Gumbel => -ln(-ln(u)),
+            Noise::Laplace => (-ln(2.0 * tail)).copysign(q),
+            Noise::Cauchy if tail < 0.25 => (1.0 / libm::tan(PI * tail)).copysign(q),
+            Noise::Cauchy => libm::tan(PI * q),
+            Noise::Triangular => 2.0 * q / (1.0 + (2.0 * tail).sqrt()),
+            Noise::Uniform => 2.0 * q,
+        }
+    }
+
+    /// Replaces each `u` by its [`quantile`](Self::quantile): a design of uniforms becomes one of noise.
+    pub fn quantiles(self, u: &mut [f64]) {
+        let negate = |u: &mut [f64]| u.iter_mut().for_each(|u| *u = -*u);
+        match self {
+            Noise::Logistic => {
+                u.iter_mut().for_each(|u| *u = (1.0 - *u) / *u);
+                ln_slice(u);
+                negate(u);
+            }
+            Noise::Gumbel => {
+                ln_slice(u);
+                negate(u);
+                ln_slice(u);
+                negate(u);
+            }
+            _ => u.iter_mut().for_each(|u| *u = self.quantile(*u)),
+        }
+    }
+
+    /// The probability of a draw below `z`.
+    pub fn cdf(self, z: f64) -> f64 {
+        // The lower tail, which has all its digits, or the upper one from 1.
+        let from_tail = |tail: f64| if z < 0.0 { tail } else { 1.0 - tail };
+        match self {
+            Noise::Gaussian => 0.5 * libm::erfc(-z / SQRT_2),
+            Noise::Logistic => 1.0 / (1.0 + exp(-z)),
+            Noise::Gumbel => exp(-exp(-z)),
+            Noise::Laplace => from_tail(0.5 * exp(-z.abs())),
+            Noise::Cauchy => from_tail(FRAC_1_PI * libm::atan2(1.0, z.abs())),
+            Noise::Triangular => from_tail(0.5 * (1.0 - z.abs().min(1.0)).powi(2)),
+            Noise::Uniform => 0.5 * (1.0 + z.clamp(-1.0, 1.0)),
+        }
+    }
+
+    /// The density $p(z)$.
+    pub fn density(self, z: f64) -> f64 {
+        match self {
+            Noise::Gaussian => exp(-0.5 * z * z) / TAU.sqrt(),
+            Noise::Logistic => {
+                let e = exp(-z.abs());
+                e / ((1.0 + e) * (1.0 + e))
+            }
+            Noise::Gumbel => exp(-z - exp(-z)),
+            Noise::Laplace => 0.5 * exp(-z.abs()),
+            Noise::Cauchy => FRAC_1_PI / (1.0 + z * z),
+            Noise::Triangular => 1.0 - z.abs().min(1.0),
+            Noise::Uniform if z.abs() <= 1.0 => 0.5,
+            Noise::Uniform => 0.0,
+        }
+    }
+
+    /// Replaces each draw by its score $\nu'(z) = -\frac{d}{dz} \log p(z)$, the mean of which is 0. For the
+    /// uniform, which [has none](Self::has_score), it is 0.
     pub fn score(self, z: &mut [f64]) {
         match self {
             Noise::Gaussian => {}
+            Noise::Logistic => z.iter_mut().for_each(|z| {
+                let e = exp(-z.abs());
+                *z = ((1.0 - e) / (1.0 + e)).copysign(*z);
+            }),
             Noise::Gumbel => {
                 z.iter_mut().for_each(|z| *z = -*z);
                 exp_slice(z);
                 z.iter_mut().for_each(|z| *z = 1.0 - *z);
             }
+            Noise::Laplace => z.iter_mut().for_each(|z| *z = z.signum()),
+            Noise::Cauchy => z.iter_mut().for_each(|z| *z = 2.0 * *z / (1.0 + *z * *z)),
+            Noise::Triangular => z.iter_mut().for_each(|z| *z = (1.0 / (1.0 - z.abs())).copysign(*z)),
+            Noise::Uniform => z.fill(0.0),
         }
     }
 
-    /// The mean of one coordinate.
+    /// Whether the score estimates gradients of $\mathrm{E} f(x + \sigma Z)$. Of the uniform it does not: the
+    /// score is 0 and misses the jumps of the density, across which $f$ would have to be compared.
+    pub fn has_score(self) -> bool {
+        self != Noise::Uniform
+    }
+
+    /// The variance of the score of one coordinate, on which that of gradients depends: ∞ for the triangular,
+    /// NaN for the uniform, which has no score.
+    pub fn score_variance(self) -> f64 {
+        match self {
+            Noise::Gaussian | Noise::Gumbel | Noise::Laplace => 1.0,
+            Noise::Logistic => 1.0 / 3.0,
+            Noise::Cauchy => 0.5,
+            Noise::Triangular => f64::INFINITY,
+            Noise::Uniform => f64::NAN,
+        }
+    }
+
+    /// The mean of one coordinate; NaN for Cauchy, which has none.
     pub fn mean(self) -> f64 {
         match self {
-            Noise::Gaussian => 0.0,
             Noise::Gumbel => 0.577_215_664_901_532_9,
-        }
-    }
-}
-
-fn fill_gumbel(stream: &mut Stream, z: &mut [f64]) {
-    z.iter_mut().for_each(|z| *z = stream.uniform());
-    ln_slice(z);
-    z.iter_mut().for_each(|z| *z = -*z);
-    ln_slice(z);
-    z.iter_mut().for_each(|z| *z = -*z);
-}
-
-fn fill_normal(stream: &mut Stream, z: &mut [f64]) {
-    let ziggurat = &*ZIGGURAT;
-    z.iter_mut().for_each(|z| *z = ziggurat.draw(stream));
-}
-
-/// Number of layers.
-const LAYERS: usize = 256;
-/// Where the tail begins, and the area of each layer.
-const TAIL: f64 = 3.654_152_885_361_009;
-const AREA: f64 = 0.004_928_673_233_974_658;
-
-/// Right edges of the layers and the density $e^{-x^2/2}$ there. Layer 0 is the base with the tail: its
-/// edge is that of a rectangle of the same area.
-struct Ziggurat {
-    edge: [f64; LAYERS + 1],
-    density: [f64; LAYERS + 1],
-}
-
-static ZIGGURAT: LazyLock<Ziggurat> = LazyLock::new(Ziggurat::new);
-
-/// $e^{-x^2/2}$, from `libm` so that it is the same on every machine.
-fn density(x: f64) -> f64 {
-    libm::exp(-0.5 * x * x)
-}
-
-impl Ziggurat {
-    fn new() -> Self {
-        let mut edge = [0.0; LAYERS + 1];
-        edge[0] = AREA / density(TAIL);
-        edge[1] = TAIL;
-        for i in 2..LAYERS {
-            edge[i] = libm::sqrt(-2.0 * libm::log(AREA / edge[i - 1] + density(edge[i - 1])));
-        }
-        Self { edge, density: edge.map(density) }
-    }
-
-    #[inline]
-    fn draw(&self, stream: &mut Stream) -> f64 {
-        const UNIT: f64 = 1.0 / (1u64 << 52) as f64;
-        loop {
-            let bits = stream.bits();
-            let layer = bits as usize % LAYERS;
-            let x = (bits as i64 >> 11) as f64 * UNIT * self.edge[layer];
-            if x.abs() < self.edge[layer + 1] {
-                return x;
-            }
-            if let Some(x) = self.draw_at_the_edge(layer, x, stream) {
-                return x;
-            }
+            Noise::Cauchy => f64::NAN,
+            _ => 0.0,
         }
     }
 
-    /// The part of a layer that is not all under the density.
-    #[cold]
-    fn draw_at_the_edge(&self, layer: usize, x: f64, stream: &mut Stream) -> Option<f64> {
-        if layer == 0 {
-            return Some(draw_tail(stream).copysign(x));
-        }
-        let (low, high) = (self.density[layer], self.density[layer + 1]);
-        (low + (high - low) * stream.uniform() < density(x)).then_some(x)
-    }
-}
-
-/// A normal beyond [`TAIL`], by Marsaglia's rejection from an exponential.
-fn draw_tail(stream: &mut Stream) -> f64 {
-    loop {
-        let beyond = -libm::log(stream.uniform()) / TAIL;
-        if -2.0 * libm::log(stream.uniform()) > beyond * beyond {
-            return TAIL + beyond;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use supple_core::Dual;
-
-    fn draw(noise: Noise, n: usize) -> Vec<f64> {
-        let mut z = vec![0.0; n];
-        z.chunks_mut(1000).enumerate().for_each(|(i, z)| noise.fill(&mut Stream::new(3, i, 0), z));
-        z
-    }
-
-    /// Largest distance between the empirical distribution and the true one, times √n; above 1.95 with
-    /// probability 0.001.
-    fn kolmogorov(z: &mut [f64], cdf: impl Fn(f64) -> f64) -> f64 {
-        z.sort_by(f64::total_cmp);
-        let n = z.len() as f64;
-        let gap = |(i, &z): (usize, &f64)| {
-            let c = cdf(z);
-            (c - i as f64 / n).abs().max(((i + 1) as f64 / n - c).abs())
-        };
-        z.iter().enumerate().map(gap).fold(0.0, f64::max) * n.sqrt()
-    }
-
-    #[test]
-    fn draws_follow_their_distribution() {
-        let normal = |z: f64| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
-        assert!(kolmogorov(&mut draw(Noise::Gaussian, 1_000_000), normal) < 1.95);
-        let gumbel = |z: f64| (-(-z).exp()).exp();
-        assert!(kolmogorov(&mut draw(Noise::Gumbel, 1_000_000), gumbel) < 1.95);
-    }
-
-    #[test]
-    fn the_tail_of_the_normal_is_there() {
-        let n = 4_000_000;
-        let z = draw(Noise::Gaussian, n);
-        for from in [3.0, TAIL, 4.0, 4.5] {
-            let expected = n as f64 * libm::erfc(from / std::f64::consts::SQRT_2);
-            let count = z.iter().filter(|z| z.abs() > from).count() as f64;
-            assert!((count - expected).abs() < 4.0 * expected.sqrt(), "{count} of {expected} beyond {from}");
-        }
-    }
-
-    #[test]
-    fn the_score_has_mean_zero_and_is_one_unit_against_the_noise() {
-        // E[ν'(Z)] = 0 and, by integration by parts, E[Z ν'(Z)] = 1.
-        for noise in [Noise::Gaussian, Noise::Gumbel] {
-            let z = draw(noise, 1_000_000);
-            let mut scores = z.clone();
-            noise.score(&mut scores);
-            let mean = |x: &mut dyn Iterator<Item = f64>| x.sum::<f64>() / z.len() as f64;
-            let products = mean(&mut scores.iter().zip(&z).map(|(s, z)| s * z));
-            let scores = mean(&mut scores.iter().copied());
-            let first = mean(&mut z.iter().copied()) - noise.mean();
-            assert!(scores.abs() < 5e-3 && (products - 1.0).abs() < 2e-2 && first.abs() < 6e-3, "{noise:?}");
-        }
-    }
-
-    #[test]
-    fn the_same_stream_gives_the_same_noise() {
-        for noise in [Noise::Gaussian, Noise::Gumbel] {
-            let mut z = [[0.0; 50]; 3];
-            let streams = [Stream::new(1, 2, 3), Stream::new(1, 2, 3), Stream::new(1, 2, 4)];
-            z.iter_mut().zip(streams).for_each(|(z, mut stream)| noise.fill(&mut stream, z));
-            assert_eq!(z[0], z[1]);
-            assert_ne!(z[0], z[2]);
-            let mut duals = [Dual::new(0.0, 1.0); 50];
-            noise.fill_any(&mut Stream::new(1, 2, 3), &mut duals);
-            assert!(duals.iter().zip(z[0]).all(|(dual, z)| (dual.v, dual.d) == (z, 0.0)));
+    /// The variance of one coordinate; ∞ for Cauchy.
+    pub fn variance(self) -> f64 {
+        match self {
+            Noise::Gaussian => 1.0,
+            Noise::Logistic => PI * PI / 3.0,
+            Noise::Gumbel => PI * PI / 6.0,
+            Noise::Laplace => 2.0,
+            Noise::Cauchy => f64::INFINITY,
+            Noise::Triangular => 1.0 / 6.0,
+            Noise::Uniform => 1.0 / 3.0,
         }
     }
 }
