@@ -8,6 +8,11 @@
 //! are no weights, and what lies beyond adds the same to all scores on this side: the values on either side are
 //! groups of their own, each with its own $n$. That is what keeps the digits of small values beside large ones.
 
+mod bands;
+mod series;
+
+pub(crate) use bands::Band;
+
 use super::permutahedron::{blocks, finite};
 use super::rows::{Projection, Pulled, Scores};
 use std::ops::Range;
@@ -99,8 +104,13 @@ impl<A: Real<Acc = A>> NeuralRows<A> {
 
     /// `c` of a row.
     fn slope(&self, row: usize) -> A {
-        let group = self.group[row] as usize;
-        balance(&(row..row + 1), &(self.starts[group] as usize..self.starts[group + 1] as usize))
+        balance(&(row..row + 1), &self.group_of(row))
+    }
+
+    /// The places of the group of a value.
+    fn group_of(&self, place: usize) -> Range<usize> {
+        let group = self.group[place] as usize;
+        self.starts[group] as usize..self.starts[group + 1] as usize
     }
 
     fn score(&self, row: usize, place: usize) -> A {

@@ -15,21 +15,22 @@
 //! * A NaN makes its whole item NaN. ±∞ is sorted exactly, equal infinities share their gradient, and the
 //!   finite values are sorted as if they were very large numbers.
 //! * Cost: on sorted values, the weights of a row fall off on both sides of the $i$-th. Those below
-//!   $e^{-60}$ of the largest, which double precision cannot see, are left out. O(n w) for rows of w weights,
-//!   at most O(n²), time; O(n) memory. Backward computes the rows again.
+//!   $e^{-60}$ of the largest, which double precision cannot see, are left out, and where rows are wide, many
+//!   of them come from one power series, whose error is below round-off. At most O(n²) time, but where gaps
+//!   change slowly from place to place about linear in n, at any softness; O(n) memory. Backward computes the
+//!   rows again.
 //!
 //! Paper: Grover, Wang, Zweig, Ermon, *Stochastic optimization of sorting networks via continuous
 //! relaxations*, ICLR 2019, <https://arxiv.org/abs/1903.08850>.
 
-use super::neural_rows::{NeuralRows, naive};
+use super::neural_rows::{Band, NeuralRows, naive};
 use super::permutahedron::{arranged, check_length, sort, sorted, spoilt};
-use super::rows::{Projection, Pulled, Scores, for_each_row, infinite};
+use super::rows::{Projection, Pulled, Scores, infinite};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
     params,
 };
-use supple_numerics::elementary::dot;
 
 params! {
     /// NeuralSort.
@@ -46,9 +47,6 @@ params! {
 pub struct Saved {
     order: Vec<u32>,
 }
-
-/// Weights below `exp(−60)` of the largest are left out.
-const WINDOW: f64 = 60.0;
 
 impl Operator for NeuralSort {
     const NAME: &'static str = "neural_sort";
@@ -84,9 +82,10 @@ impl Operator for NeuralSort {
             let rows = NeuralRows::new(&z, self.softness, scratch);
             let finite = rows.finite();
             let outputs = &mut y[finite.clone()];
-            for_each_row(&rows, z.len(), Projection::Softmax, WINDOW, scratch, |row| {
-                let mean = dot(row.weights, &rows.z[row.places]) / row.sum;
-                outputs[row.number] = T::narrow(rows.centre(row.number) + mean);
+            Band::for_each(&rows, scratch, |band| {
+                for (row, &mean) in band.rows.clone().zip(&band.means) {
+                    outputs[row] = T::narrow(rows.centre(row) + band.centre + mean);
+                }
             });
             for infinite in infinite(&finite, z.len()) {
                 let share = T::sum_wide(z[infinite.clone()].iter().copied()) / T::of(infinite.len() as f64);
@@ -116,19 +115,10 @@ impl Operator for NeuralSort {
         scratch.reals.give(sorted);
         let (finite, n) = (rows.finite(), rows.z.len());
         let mut sums = Pulled { z: scratch.wide.zeros(n), b: scratch.wide.zeros(n) };
-        let (mut dz, mut changes) = (scratch.wide.zeros(n), scratch.wide.stale(n));
-        for_each_row(&rows, n, Projection::Softmax, WINDOW, scratch, |row| {
-            let z = &rows.z[row.places.clone()];
-            let mean = dot(row.weights, z) / row.sum;
-            let share = dy[finite.start + row.number].widen() / row.sum;
-            let changes = &mut changes[..z.len()];
-            let each = dz[row.places.clone()].iter_mut().zip(&mut *changes);
-            for (((dz, change), &weight), &z) in each.zip(row.weights).zip(z) {
-                let to_value = share * weight;
-                *dz += to_value;
-                *change = to_value * (z - mean);
-            }
-            rows.pull(row.number, row.places, changes, &mut sums);
+        let mut dz = scratch.wide.zeros(n);
+        Band::for_each(&rows, scratch, |band| {
+            let dy = &dy[finite.clone()][band.rows.clone()];
+            band.pull(&rows, dy.iter().map(|dy| dy.widen()), &mut dz, &mut sums);
         });
         rows.finish(&mut sums);
         for ((&place, &dz), &by_score) in order[finite.clone()].iter().zip(&dz).zip(&sums.z) {
@@ -139,7 +129,7 @@ impl Operator for NeuralSort {
             order[infinite].iter().for_each(|&place| dx[place as usize] = share);
         }
         rows.give(scratch);
-        [dz, changes, sums.z, sums.b].into_iter().for_each(|buffer| scratch.wide.give(buffer));
+        [dz, sums.z, sums.b].into_iter().for_each(|buffer| scratch.wide.give(buffer));
     }
 
     fn hard<T: Float>(
@@ -195,7 +185,7 @@ impl Contract for NeuralSort {
 /// * Hard limit: the sorted values.
 /// * Gradient: exact but at equal values, where the derivative of their distance counts as zero.
 /// * A NaN makes its item NaN; ±∞ is sorted exactly.
-/// * Cost: at most O(n²) time, less where rows are narrow; O(n) memory.
+/// * Cost: at most O(n²) time, about linear where gaps change slowly from place to place; O(n) memory.
 /// * Errors: a softness that is not finite and above zero.
 ///
 /// For descending order, another axis or ragged batches, call [`evaluate`](supple_core::evaluate) with a
