@@ -114,8 +114,8 @@ impl Places {
         let beyond = |edge: f64| f64::max(APART / self.rate, edge.abs());
         let centre = T::Acc::of(centre);
         let value = |(i, place): (usize, &u32)| match i {
-            i if i < finite.start => T::Acc::of(first - beyond(first)),
-            i if i >= finite.end => T::Acc::of(last + beyond(last)),
+            i if i < finite.start => T::Acc::of((first - beyond(first)).max(f64::MIN)),
+            i if i >= finite.end => T::Acc::of((last + beyond(last)).min(f64::MAX)),
             _ => at(place) - centre,
         };
         let values = order.iter().enumerate().map(value).collect();

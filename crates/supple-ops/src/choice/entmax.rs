@@ -201,8 +201,8 @@ fn solve<A: Real<Acc = A, Value = f64>>(z: &[A], t: A) -> A {
             if p > 0.0 { (sum + p, slope + p / (1.0 + value * u)) } else { (sum, slope) }
         })
     };
-    // At least 1 / n, at most 1.
-    let mut bounds = (-(z.len() as f64).ln(), 0.0);
+    // At least 1 / n, at most 1. Equal shares are not at the bound itself, or Newton's step to them would go astray.
+    let mut bounds = (-(z.len() as f64).ln() * (1.0 + 1e-12) - 1e-12, 0.0);
     let (mut top, mut step) = (bounds.1, f64::INFINITY);
     for _ in 0..LIMIT {
         let (sum, slope) = sums(top);

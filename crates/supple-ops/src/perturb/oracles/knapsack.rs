@@ -5,14 +5,14 @@ use crate::perturb::Oracle;
 use supple_core::{Error, Fault};
 
 const NAME: &str = "knapsack";
-/// The largest table of one bit for each item and capacity: 1 GiB.
+/// The largest table of one bit for each item and capacity, with 128 bits more for each capacity: 1 GiB.
 const MOST_BITS: u64 = 1 << 33;
 
 /// Maximises over the sets of items whose weights, which are whole numbers, fit a capacity: `theta` holds the
 /// values of the items, and `y` is 1 on those taken.
 ///
 /// Exact, by dynamic programming over items and capacities: O(n W) for a capacity W, after division of all
-/// weights by their greatest common divisor, and n W / 8 bytes. An item is taken only if that makes the value
+/// weights by their greatest common divisor, and n W / 8 + 16 W bytes. An item is taken only if that makes the value
 /// larger: one of value 0 or less is never taken, nor −∞, and of equally good sets the one without the later
 /// items is. With a value of +∞ among those that fit, one such item is taken, and what else is not told.
 ///
@@ -42,8 +42,10 @@ impl Knapsack {
         let divisor = fitting().fold(0, |a, &b| greatest_common_divisor(a, b)).max(1);
         let all = fitting().fold(0, |sum: usize, weight| sum.saturating_add(*weight));
         let reduced = capacity.min(all) / divisor;
-        if reduced as u64 >= MOST_BITS / weights.len().max(1) as u64 {
-            let most = format!("less than 2^33 / {} items × {divisor}, the common divisor", weights.len());
+        // Two rows of numbers beside a bit for each item.
+        if reduced as u64 >= MOST_BITS / (weights.len() as u64 + 128) {
+            let most =
+                format!("less than 2^33 / (128 + {} items) × {divisor}, the common divisor", weights.len());
             return Err(Error::argument(NAME, "capacity", most, capacity));
         }
         let scaled =
@@ -169,7 +171,15 @@ mod tests {
         let error = Knapsack::new(&[1 << 40, 1 << 40 | 1], 1 << 40).unwrap().validate(3).unwrap_err();
         assert_eq!(error.to_string(), "knapsack: `theta` must be of 2 numbers, one for each item, got 3");
         let error = Knapsack::new(&[1 << 40, (1 << 40) - 1], 1 << 40).unwrap_err().to_string();
-        let expected = "less than 2^33 / 2 items × 1, the common divisor, got 1099511627776";
+        let expected = "less than 2^33 / (128 + 2 items) × 1, the common divisor, got 1099511627776";
         assert_eq!(error, format!("knapsack: `capacity` must be {expected}"));
+    }
+
+    #[test]
+    fn finite_values_do_not_overflow() {
+        let knapsack = Knapsack::new(&[1, 1, 1], 3).unwrap();
+        assert_eq!(solved(&knapsack, &[1e308; 3]), Ok(vec![1.0; 3]));
+        let whole_limit = Knapsack::new(&[1 << 31, (1 << 31) + 1], (1 << 32) - 1);
+        assert!(whole_limit.unwrap_err().to_string().contains("capacity"));
     }
 }

@@ -30,7 +30,8 @@ const MOST_NODES: usize = 1 << 26;
 /// ```
 ///
 /// Edmonds' algorithm with blossoms and dual variables, from all free nodes at once, with a queue of the events
-/// at which an edge becomes tight or a blossom dissolves: O(V E log V), and less where trees stay small. It
+/// at which an edge becomes tight or a blossom dissolves: O(V E log V) beside the contraction of blossoms, which
+/// takes O(V³) where they nest deeply; much less where trees stay small. It
 /// computes with whole numbers: the weights, rounded to multiples of 2⁻⁵² of the power of two above the largest
 /// |θ| (among the positive ones, unless [`perfect`](Self::perfect)). It is exact where all are multiples of that
 /// unit, as integers are. The unit is larger by a factor of at most V/32 where the matching must be perfect or a

@@ -26,7 +26,7 @@ const NONE: usize = usize::MAX;
 /// ```
 ///
 /// Dinic's algorithm: O(V² E), and far less as a rule. The flow is exact for whole capacities with a sum below
-/// 2⁵², and right to round-off else. Of several least cuts it takes the one with the fewest nodes on the side of
+/// 2⁵², and right to round-off of the largest capacity else. Of several least cuts it takes the one with the fewest nodes on the side of
 /// the source.
 ///
 /// Capacities below 0, where θ is above, count as 0, as costs do for [`ShortestPath`](super::ShortestPath): the

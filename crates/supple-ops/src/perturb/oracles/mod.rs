@@ -12,6 +12,7 @@ mod rows;
 mod shortest_path;
 mod spanning_tree;
 mod top_k;
+mod tour;
 
 pub use assignment::Assignment;
 pub use bellman_ford::BellmanFord;
@@ -23,3 +24,4 @@ pub use ranking::Ranking;
 pub use shortest_path::ShortestPath;
 pub use spanning_tree::SpanningTree;
 pub use top_k::TopK;
+pub use tour::Tour;

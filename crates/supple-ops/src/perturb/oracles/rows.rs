@@ -5,6 +5,8 @@ use supple_core::{Error, Fault};
 
 /// Calls `solve` on each row of `thetas`, rows of `n` numbers, and the row of `ys` for its solution. Rows of
 /// a length that the oracle does not take are refused, and so is NaN. Of rows without numbers there is one.
+///
+/// An objective whose sums might overflow comes divided by a power of two, which leaves its solution as it is.
 pub(super) fn each(
     oracle: &impl Oracle,
     n: usize,
@@ -23,13 +25,27 @@ pub(super) fn each(
     if n == 0 {
         return solve(&[], &mut []);
     }
+    if !thetas.len().is_multiple_of(n) {
+        return Err(Fault::Oracle(format!("`theta` must be rows of {n} numbers, got {}", thetas.len())));
+    }
+    let mut scaled = vec![];
     thetas.chunks_exact(n).zip(ys.chunks_exact_mut(n)).try_for_each(|(theta, y)| {
-        match theta.iter().find(|theta| theta.is_nan()) {
-            Some(&value) => Err(Fault::Domain { argument: "theta", requirement: "a number", value }),
-            None => solve(theta, y),
+        if let Some(&value) = theta.iter().find(|theta| theta.is_nan()) {
+            return Err(Fault::Domain { argument: "theta", requirement: "a number", value });
         }
+        if theta.iter().any(|theta| theta.is_finite() && theta.abs() > HUGE) {
+            scaled.clear();
+            scaled.extend(theta.iter().map(|theta| theta * DOWN));
+            return solve(&scaled, y);
+        }
+        solve(theta, y)
     })
 }
+
+/// Numbers of this size may not be added up as they are; times [`DOWN`], they may.
+const HUGE: f64 = 1e270;
+/// 2⁻²⁰⁰.
+const DOWN: f64 = 1.0 / (1u128 << 100) as f64 / (1u128 << 100) as f64;
 
 /// Refuses objectives of another length than one number for each `what`.
 pub(super) fn length(oracle: &str, n: usize, expected: usize, what: &str) -> Result<(), Error> {

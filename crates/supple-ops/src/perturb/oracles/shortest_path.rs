@@ -157,4 +157,12 @@ mod tests {
         assert!(path.solve(&[], &mut []).is_err());
         assert_eq!(path.solve(&[f64::NEG_INFINITY], &mut [0.0]), Err(Fault::Infeasible));
     }
+
+    #[test]
+    fn finite_costs_do_not_overflow() {
+        let path = ShortestPath::new(3, &[(0, 1), (1, 2), (0, 2)], 0, 2).unwrap();
+        let mut y = [0.0; 3];
+        path.solve(&[-1e308, -1e308, f64::NEG_INFINITY], &mut y).unwrap();
+        assert_eq!(y, [1.0, 1.0, 0.0]);
+    }
 }

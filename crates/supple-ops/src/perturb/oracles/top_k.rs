@@ -1,5 +1,6 @@
 //! The `k` largest of `n`.
 
+use super::rows;
 use crate::perturb::Oracle;
 use supple_core::{Error, Fault};
 
@@ -17,22 +18,22 @@ impl Oracle for TopK {
     }
 
     fn solve_many(&self, n: usize, thetas: &[f64], ys: &mut [f64]) -> Result<(), Fault> {
-        let k = self.k.min(n);
+        let k = self.k;
         let mut order: Vec<u32> = vec![];
-        for (theta, y) in thetas.chunks_exact(n.max(1)).zip(ys.chunks_exact_mut(n.max(1))) {
+        rows::each(self, n, thetas, ys, |theta, y| {
             if k == 1 {
                 y[largest(theta)] = 1.0;
-                continue;
+                return Ok(());
             }
             order.clear();
             order.extend(0..n as u32);
-            if k > 0 && k < n {
+            if k < n {
                 let score = |i: u32| theta[i as usize];
                 order.select_nth_unstable_by(k - 1, |&i, &j| score(j).total_cmp(&score(i)).then(i.cmp(&j)));
             }
             order[..k].iter().for_each(|&i| y[i as usize] = 1.0);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn validate(&self, n: usize) -> Result<(), Error> {
@@ -57,6 +58,7 @@ fn largest(x: &[f64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::perturb::oracles::rows::testing::{check_refusals, solved};
 
     #[test]
     fn takes_the_largest_and_of_equal_ones_the_first() {
@@ -69,5 +71,7 @@ mod tests {
             assert_eq!(y, expected, "k = {}", k + 1);
         }
         assert!(TopK { k: 7 }.validate(6).is_err() && TopK { k: 0 }.validate(6).is_err());
+        assert!(matches!(solved(&TopK { k: 3 }, &[1.0, 2.0]), Err(Fault::Oracle(_))));
+        check_refusals(&TopK { k: 2 }, 3);
     }
 }
