@@ -1,16 +1,19 @@
 //! A loss that a perturbed solver minimises in expectation at the target.
 //!
 //! $$L(\theta, t) = F_\sigma(\theta) - \langle\theta, t\rangle, \qquad
-//! F_\sigma(\theta) = \mathrm{E} \max_{y \in Y} \langle\theta + \sigma Z, y\rangle$$
+//! F_\sigma(\theta) = \mathrm{E} \max_{y \in Y} \langle\eta, y\rangle$$
 //!
-//! for scores $\theta$ and a target $t$ in the convex hull of $Y$, both `(n)`. It is convex in $\theta$ and
-//! least where the perturbed solution is $t$. It is the Fenchel-Young loss of $F_\sigma$ less
-//! $\Omega(t)$, the value at $t$ of the convex conjugate of $F_\sigma$, which depends on the target alone and
-//! is not known in closed form. So the least value is $-\Omega(t)$, not 0; with one-hot $Y$ and Gumbel noise it
-//! is $\sigma\gamma$ at a one-hot target, $\gamma = 0.5772$ being the mean of the noise.
+//! for scores $\theta$ and a target $t$ in the convex hull of $Y$, both `(n)`, and a perturbed objective
+//! $\eta$: see [`PerturbedArgmax`]. It is convex in $\theta$, and least where $\nabla F_\sigma = t$. It is
+//! the Fenchel-Young loss of $F_\sigma$ less $\Omega(t)$, the value at $t$ of the convex conjugate of
+//! $F_\sigma$, which depends on the target alone and is not known in closed form. So the least value is
+//! $-\Omega(t)$, not 0; with one-hot $Y$ and Gumbel noise it is $\sigma\gamma$ at a one-hot target, $\gamma =
+//! 0.5772$ being the mean of the noise.
 //!
-//! **Gradient**: $y_\sigma(\theta) - t$ in $\theta$, $-\theta$ in $t$; the first is a mean over `samples` draws,
-//! right in expectation if the oracle answers exactly. It takes no score function and has much less variance
+//! **Gradient**: $\nabla F_\sigma(\theta) - t$ in $\theta$, $-\theta$ in $t$. Where noise is added,
+//! $\nabla F_\sigma$ is the mean solution $y_\sigma(\theta)$; where it multiplies, solutions are weighted by
+//! it, $\mathrm{E} [y(\eta) \odot e^{\sigma Z - \sigma^2 / 2}]$. It is a mean over `samples` draws, right in
+//! expectation if the oracle answers exactly. It takes no score function and has much less variance
 //! than the gradient of [`PerturbedArgmax`]. Second derivatives are refused.
 //!
 //! Cost: one solve for each sample, forward only. Faults, for the item: NaN, and what the oracle reports.
@@ -18,7 +21,7 @@
 //! Berthet et al., *Learning with differentiable perturbed optimizers*, NeurIPS 2020; Blondel, Martins and
 //! Niculae, *Learning with Fenchel-Young losses*, JMLR 2020.
 
-use super::sampling::{check, numbers};
+use super::sampling::{check_mean, numbers};
 use super::{Oracle, PerturbedArgmax};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
@@ -33,12 +36,12 @@ impl<S: Oracle> Operator<2> for FenchelYoung<S> {
     const NAME: &'static str = "perturbed_fenchel_young";
     const SIGNATURE: &'static str = "theta(n), target(n) -> loss()";
     const GRADIENT: Gradient = Gradient::Stochastic;
-    /// The mean solution.
+    /// The gradient of the expected maximum.
     type Saved<T: Real> = Vec<f64>;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
-        check(Self::NAME, self.0.softness, self.0.samples)?;
-        sizes.iter().try_for_each(|&n| self.0.oracle.validate(n))
+        check_mean(Self::NAME, self.0.noise)?;
+        self.0.check(Self::NAME, sizes)
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
@@ -59,7 +62,9 @@ impl<S: Oracle> Operator<2> for FenchelYoung<S> {
         let samples = self.0.samples(self.0.new_seed(), at.item);
         samples.solve(&self.0.oracle, &theta, |_, perturbed, y| {
             greatest += product(perturbed, y);
-            mean.iter_mut().zip(y).for_each(|(mean, y)| *mean += y);
+            for (((mean, y), &perturbed), &theta) in mean.iter_mut().zip(y).zip(perturbed).zip(&theta) {
+                *mean += y * samples.perturbation.slope(theta, perturbed);
+            }
         })?;
         let count = samples.count as f64;
         mean.iter_mut().for_each(|mean| *mean /= count);
@@ -101,6 +106,6 @@ impl<S: Oracle> Operator<2> for FenchelYoung<S> {
 }
 
 /// `⟨θ, y⟩`, where an infinite score that is not taken counts for nothing.
-fn product(theta: &[f64], y: &[f64]) -> f64 {
+pub(super) fn product(theta: &[f64], y: &[f64]) -> f64 {
     theta.iter().zip(y).map(|(theta, &y)| if y == 0.0 { 0.0 } else { theta * y }).sum()
 }

@@ -1,10 +1,11 @@
 //! Any solver of a linear objective, smoothed by noise.
 //!
-//! $$y_\sigma(\theta) = \mathrm{E} \arg\max_{y \in Y} \langle\theta + \sigma Z, y\rangle$$
+//! $$y_\sigma(\theta) = \mathrm{E} \arg\max_{y \in Y} \langle\eta, y\rangle, \qquad
+//! \eta = \theta + \sigma Z \quad\text{or}\quad \eta = \theta \odot e^{\sigma Z - \sigma^2 / 2}$$
 //!
-//! for an [`Oracle`] on $\theta$ `(n)`; $\sigma$ is the softness, in the unit of $\theta$. As
-//! $\sigma \to 0$ it becomes the oracle's answer. With Gumbel noise and one-hot $Y$ it is
-//! $\mathrm{softmax}(\theta / \sigma)$.
+//! for an [`Oracle`] on $\theta$ `(n)`; $\sigma$ is the softness, in the unit of $\theta$ where the noise is
+//! added and without one where it multiplies: see [`Perturbation`]. As $\sigma \to 0$ it becomes the oracle's
+//! answer. With added Gumbel noise and one-hot $Y$ it is $\mathrm{softmax}(\theta / \sigma)$.
 //!
 //! **Value and gradient** are means over `samples` draws, right in expectation: with
 //! $\nu' = -\nabla \log p$ of the noise,
@@ -12,9 +13,10 @@
 //! $$\frac{\partial}{\partial\theta} \langle \bar y, y_\sigma\rangle = \frac{1}{\sigma (S - 1)} \sum_s
 //! \Bigl(\langle \bar y, y_s\rangle - \tfrac{1}{S} \sum_t \langle \bar y, y_t\rangle\Bigr) \nu'(Z_s),$$
 //!
-//! the score function with the mean of the *other* samples as its baseline, which leaves it unbiased (one
-//! sample has no baseline). It needs nothing of the oracle but solutions, so it is right for an oracle that
-//! answers approximately too. Second derivatives are refused.
+//! or this divided by $\theta$ for noise that multiplies, an entry of 0 having no gradient: the score
+//! function with the mean of the *other* samples as its baseline, which leaves it unbiased (one sample has no
+//! baseline). It needs nothing of the oracle but solutions, so it is right for an oracle that answers
+//! approximately too. Second derivatives are refused.
 //!
 //! Cost: one solve for each sample, forward only. Backward draws the noise again and has the solutions kept:
 //! as bits where all are 0 or 1, which is `samples · n / 8` bytes, as numbers else.
@@ -22,10 +24,11 @@
 //! Faults, for the item: $\theta$ with NaN, and whatever the oracle reports.
 //!
 //! Berthet, Blondel, Teboul, Cuturi, Vert and Bach, *Learning with differentiable perturbed optimizers*,
-//! NeurIPS 2020.
+//! NeurIPS 2020; Dalle, Baty, Bouvier and Parmentier, *Learning with combinatorial optimization layers: a
+//! probabilistic approach*, 2022, <https://arxiv.org/abs/2207.13513>.
 
-use super::Oracle;
-use super::sampling::{Samples, check, numbers};
+use super::sampling::{Samples, check, check_score, numbers};
+use super::{Oracle, Perturbation};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch, Stream};
 use supple_numerics::noise::Noise;
 
@@ -52,24 +55,34 @@ use supple_numerics::noise::Noise;
 pub struct PerturbedArgmax<S> {
     /// The solver.
     pub oracle: S,
-    /// Scale σ of the noise, in the unit of the objective.
+    /// How the noise moves the objective.
+    pub perturbation: Perturbation,
+    /// Scale σ of the noise: in the unit of the objective where it is added, without one where it multiplies.
     pub softness: f64,
     /// Monte-Carlo samples.
     pub samples: usize,
-    /// Distribution of the noise.
+    /// Distribution of the noise; Gaussian where it multiplies.
     pub noise: Noise,
     /// Seed of the noise; drawn at each call where there is none.
     pub seed: Option<u64>,
 }
 
 impl<S: Oracle> PerturbedArgmax<S> {
-    /// Gaussian noise of scale 1, 100 samples, a new seed at each call.
+    /// Gaussian noise of scale 1 that is added, 100 samples, a new seed at each call.
     pub fn new(oracle: S) -> Self {
-        Self { oracle, softness: 1.0, samples: 100, noise: Noise::Gaussian, seed: None }
+        let (perturbation, noise) = (Perturbation::Additive, Noise::Gaussian);
+        Self { oracle, perturbation, softness: 1.0, samples: 100, noise, seed: None }
     }
 
     pub(super) fn samples(&self, seed: u64, item: usize) -> Samples {
-        Samples { noise: self.noise, softness: self.softness, count: self.samples, seed, item }
+        let Self { perturbation, softness, samples: count, noise, .. } = *self;
+        Samples { perturbation, noise, softness, count, seed, item }
+    }
+
+    pub(super) fn check(&self, operator: &str, sizes: &[usize]) -> Result<(), Error> {
+        check(operator, self.softness, self.samples)?;
+        self.perturbation.check(operator, self.noise)?;
+        sizes.iter().try_for_each(|&n| self.oracle.validate(n))
     }
 
     pub(super) fn new_seed(&self) -> u64 {
@@ -91,8 +104,8 @@ impl<S: Oracle> Operator for PerturbedArgmax<S> {
     type Saved<T: Real> = Saved;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
-        check(Self::NAME, self.softness, self.samples)?;
-        sizes.iter().try_for_each(|&n| self.oracle.validate(n))
+        check_score(Self::NAME, self.noise)?;
+        self.check(Self::NAME, sizes)
     }
 
     fn work(&self, sizes: &[usize]) -> usize {
@@ -127,7 +140,7 @@ impl<S: Oracle> Operator for PerturbedArgmax<S> {
     ) {
         let dy: Vec<f64> = dy.iter().map(|dy| dy.as_f64()).collect();
         let values = at.saved.solutions.products(&dy, self.samples);
-        self.samples(at.saved.seed, at.item).score_gradient(&values, dx);
+        self.samples(at.saved.seed, at.item).score_gradient(at.x[0], &values, dx);
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {

@@ -14,6 +14,7 @@
 use super::exact;
 use super::oracles::TopK;
 use super::perturbed_argmax::{PerturbedArgmax, Saved};
+use super::sampling::check_score;
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scaling, Scratch, map,
@@ -40,7 +41,7 @@ params! {
 impl PerturbedTopK {
     fn argmax(&self) -> PerturbedArgmax<TopK> {
         let Self { softness, k, samples, noise, seed } = *self;
-        PerturbedArgmax { oracle: TopK { k }, softness, samples, noise, seed }
+        PerturbedArgmax { softness, samples, noise, seed, ..PerturbedArgmax::new(TopK { k }) }
     }
 }
 
@@ -52,6 +53,7 @@ impl Operator for PerturbedTopK {
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
+        check_score(Self::NAME, self.noise)?;
         match sizes {
             &[n] if self.k > n => Err(Error::argument(Self::NAME, "k", format!("in 1..={n}"), self.k)),
             _ => Ok(()),

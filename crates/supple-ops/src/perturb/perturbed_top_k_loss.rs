@@ -14,6 +14,7 @@
 //! Berthet et al., *Learning with differentiable perturbed optimizers*, NeurIPS 2020.
 
 use super::oracles::TopK;
+use super::sampling::check_mean;
 use super::{FenchelYoung, PerturbedArgmax, exact};
 use ndarray::{Array, ArrayView, Dimension, RemoveAxis};
 use supple_core::{
@@ -41,7 +42,7 @@ params! {
 impl PerturbedTopKLoss {
     fn loss(&self) -> FenchelYoung<TopK> {
         let Self { softness, k, samples, noise, seed } = *self;
-        FenchelYoung(PerturbedArgmax { oracle: TopK { k }, softness, samples, noise, seed })
+        FenchelYoung(PerturbedArgmax { softness, samples, noise, seed, ..PerturbedArgmax::new(TopK { k }) })
     }
 }
 
@@ -53,6 +54,7 @@ impl Operator<2> for PerturbedTopKLoss {
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.check(Self::NAME)?;
+        check_mean(Self::NAME, self.noise)?;
         match sizes {
             &[n] if self.k > n => Err(Error::argument(Self::NAME, "k", format!("in 1..={n}"), self.k)),
             _ => Ok(()),

@@ -1,6 +1,6 @@
 //! Solutions at perturbed objectives.
 
-use super::Oracle;
+use super::{Oracle, Perturbation};
 use supple_core::{Error, Fault, Real, Stream};
 use supple_numerics::noise::Noise;
 
@@ -9,6 +9,7 @@ const BATCH: usize = 1 << 13;
 
 /// Monte-Carlo samples of one item.
 pub(super) struct Samples {
+    pub perturbation: Perturbation,
     pub noise: Noise,
     pub softness: f64,
     pub count: usize,
@@ -22,48 +23,38 @@ impl Samples {
         self.noise.fill(&mut Stream::new(self.seed, self.item, sample), z);
     }
 
-    /// Calls `f(m, points, values)` on batches of perturbed points, rows of `x.len()` numbers, to have it
-    /// write rows of `m` numbers; then `visit(sample, point, value)` for each.
-    pub fn each(
+    /// Solves at all perturbed points, as many in a call as the oracle wants, or as stay in the cache; then
+    /// `visit(sample, point, solution)` for each.
+    pub fn solve(
         &self,
-        x: &[f64],
-        m: usize,
-        f: impl Fn(&[f64], &mut [f64]) -> Result<(), Fault>,
+        oracle: &impl Oracle,
+        theta: &[f64],
         mut visit: impl FnMut(usize, &[f64], &[f64]),
     ) -> Result<(), Fault> {
-        let n = x.len();
-        let rows = (BATCH / n.max(m).max(1)).clamp(1, self.count.max(1));
-        let (mut points, mut values) = (vec![0.0; rows * n], vec![0.0; rows * m]);
+        let n = theta.len();
+        let rows = oracle.batch(n).unwrap_or(BATCH / n.max(1)).clamp(1, self.count.max(1));
+        let (mut points, mut solutions) = (vec![0.0; rows * n], vec![0.0; rows * n]);
         for first in (0..self.count).step_by(rows) {
             let rows = rows.min(self.count - first);
-            let (points, values) = (&mut points[..rows * n], &mut values[..rows * m]);
+            let (points, solutions) = (&mut points[..rows * n], &mut solutions[..rows * n]);
             for (i, point) in points.chunks_exact_mut(n.max(1)).enumerate() {
                 self.draw(first + i, point);
-                point.iter_mut().zip(x).for_each(|(z, x)| *z = x + self.softness * *z);
+                self.perturbation.apply(theta, self.softness, point);
             }
-            values.fill(0.0);
-            f(points, values)?;
+            solutions.fill(0.0);
+            oracle.solve_many(n, points, solutions)?;
             for i in 0..rows {
-                visit(first + i, &points[i * n..][..n], &values[i * m..][..m]);
+                visit(first + i, &points[i * n..][..n], &solutions[i * n..][..n]);
             }
         }
         Ok(())
     }
 
-    /// As [`each`](Self::each) with the solutions of an oracle.
-    pub fn solve(
-        &self,
-        oracle: &impl Oracle,
-        theta: &[f64],
-        visit: impl FnMut(usize, &[f64], &[f64]),
-    ) -> Result<(), Fault> {
-        self.each(theta, theta.len(), |thetas, ys| oracle.solve_many(theta.len(), thetas, ys), visit)
-    }
-
-    /// The gradient of $\mathrm{E} c(x + \sigma Z)$ from the values $c_s$ at the samples:
-    /// $\frac{1}{\sigma (S - 1)} \sum_s (c_s - \bar c) \nu'(Z_s)$. Subtracting the mean of all
-    /// values is, by the factor $S / (S - 1)$, the same as subtracting from each the mean of the others.
-    pub fn score_gradient<T: Real>(&self, values: &[f64], dx: &mut [T]) {
+    /// The gradient at $x$ of $\mathrm{E} c(\eta)$, with perturbed points $\eta$, from the values $c_s$ at
+    /// the samples: $\frac{1}{\sigma (S - 1)} \sum_s (c_s - \bar c) \nu'(Z_s)$, and this divided by $x$ where
+    /// the perturbation is multiplicative. Subtracting the mean of all values is, by the factor $S / (S -
+    /// 1)$, the same as subtracting from each the mean of the others.
+    pub fn score_gradient<T: Real>(&self, x: &[T], values: &[f64], dx: &mut [T]) {
         let count = self.count as f64;
         let (mean, divisor) = match self.count {
             0 | 1 => (0.0, 1.0),
@@ -78,12 +69,14 @@ impl Samples {
                 sum.iter_mut().zip(&z).for_each(|(sum, z)| *sum += (value - mean) * z);
             }
         }
-        dx.iter_mut().zip(sum).for_each(|(dx, sum)| *dx = T::of(sum / (divisor * self.softness)));
+        for ((dx, x), sum) in dx.iter_mut().zip(x).zip(sum) {
+            *dx = T::of(sum / divisor * self.perturbation.score_factor(x.as_f64(), self.softness));
+        }
     }
 }
 
 /// The values of an input, without NaN.
-pub(super) fn numbers<T: Real>(argument: &'static str, x: &[T]) -> Result<Vec<f64>, Fault> {
+pub(crate) fn numbers<T: Real>(argument: &'static str, x: &[T]) -> Result<Vec<f64>, Fault> {
     let x: Vec<f64> = x.iter().map(|x| x.as_f64()).collect();
     match x.iter().find(|x| x.is_nan()) {
         Some(&value) => Err(Fault::Domain { argument, requirement: "a number", value }),
@@ -92,12 +85,74 @@ pub(super) fn numbers<T: Real>(argument: &'static str, x: &[T]) -> Result<Vec<f6
 }
 
 /// Refuses what no catalogue entry's parameters would let through.
-pub(super) fn check(operator: &str, softness: f64, samples: usize) -> Result<(), Error> {
-    if !(softness > 0.0 && softness.is_finite()) {
-        return Err(Error::argument(operator, "softness", "finite and > 0", softness));
-    }
+pub(crate) fn check(operator: &str, softness: f64, samples: usize) -> Result<(), Error> {
+    check_softness(operator, softness)?;
     if samples == 0 {
         return Err(Error::argument(operator, "samples", "finite and >= 1", samples));
     }
     Ok(())
+}
+
+/// As [`check`] for an operator that draws no samples.
+pub(super) fn check_softness(operator: &str, softness: f64) -> Result<(), Error> {
+    if softness > 0.0 && softness.is_finite() {
+        return Ok(());
+    }
+    Err(Error::argument(operator, "softness", "finite and > 0", softness))
+}
+
+/// Refuses noise without a score, for gradients that are made of scores.
+pub(super) fn check_score(operator: &str, noise: Noise) -> Result<(), Error> {
+    if noise.has_score() {
+        return Ok(());
+    }
+    Err(Error::argument(operator, "noise", "one that has a score", "uniform"))
+}
+
+/// Refuses noise without a mean, for values in which the noise itself is averaged.
+pub(super) fn check_mean(operator: &str, noise: Noise) -> Result<(), Error> {
+    if !noise.mean().is_nan() {
+        return Ok(());
+    }
+    Err(Error::argument(operator, "noise", "one that has a mean", "cauchy"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::perturb::{Batched, FenchelYoung, Noise, PerturbedArgmax, oracles::TopK};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use supple_core::{Fault, Operator, evaluate};
+
+    #[test]
+    fn a_batched_oracle_is_called_once_for_each_item() {
+        let (calls, rows) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let solver = |n: usize, thetas: &[f64], ys: &mut [f64]| -> Result<(), Fault> {
+            calls.fetch_add(1, Ordering::Relaxed);
+            rows.fetch_add(thetas.len() / n, Ordering::Relaxed);
+            ys.iter_mut().zip(thetas).for_each(|(y, theta)| *y = theta.signum());
+            Ok(())
+        };
+        let smooth =
+            PerturbedArgmax { samples: 5000, seed: Some(1), ..PerturbedArgmax::new(Batched(solver)) };
+        let theta = ndarray::Array::from_elem((3, 4), 0.5).into_dyn();
+        let [all] = evaluate(&smooth, [theta.view()]).unwrap();
+        assert_eq!((calls.load(Ordering::Relaxed), rows.load(Ordering::Relaxed)), (3, 15000));
+        let alone = |theta: &[f64], y: &mut [f64]| -> Result<(), Fault> {
+            y.iter_mut().zip(theta).for_each(|(y, theta)| *y = theta.signum());
+            Ok(())
+        };
+        let few = PerturbedArgmax { samples: 5000, seed: Some(1), ..PerturbedArgmax::new(alone) };
+        assert_eq!(evaluate(&few, [theta.view()]).unwrap()[0], all);
+    }
+
+    #[test]
+    fn noise_that_does_not_fit_is_refused() {
+        let smooth = |noise| PerturbedArgmax { noise, ..PerturbedArgmax::new(TopK { k: 1 }) };
+        let uniform = smooth(Noise::Uniform).validate(&[2]).unwrap_err().to_string();
+        assert_eq!(uniform, "perturbed_argmax: `noise` must be one that has a score, got uniform");
+        assert!(FenchelYoung(smooth(Noise::Uniform)).validate(&[2]).is_ok());
+        let cauchy = FenchelYoung(smooth(Noise::Cauchy)).validate(&[2]).unwrap_err().to_string();
+        assert!(cauchy.contains("one that has a mean"), "{cauchy}");
+        assert!(smooth(Noise::Cauchy).validate(&[2]).is_ok());
+    }
 }
