@@ -4,6 +4,7 @@
 //! function beside it for the common case. [`CATALOGUE`] lists them all.
 
 pub mod choice;
+pub mod decision;
 pub mod elementwise;
 pub mod front;
 pub mod order;
@@ -12,6 +13,7 @@ pub mod perturb;
 pub mod project;
 pub mod quantile;
 pub mod ranking;
+pub mod sample;
 pub mod select;
 pub mod sequence;
 pub mod transport;
@@ -29,5 +31,7 @@ pub static CATALOGUE: &[&supple_core::Family] = &[
     &sequence::FAMILY,
     &path::FAMILY,
     &ranking::FAMILY,
+    &sample::FAMILY,
     &perturb::FAMILY,
+    &decision::FAMILY,
 ];
