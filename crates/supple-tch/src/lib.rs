@@ -25,6 +25,8 @@
 //!   place; LibTorch notices and reports it.
 //! * **Higher derivatives.** Double backward is right for operators whose gradient is a derivative and
 //!   refused for the others; third derivatives are refused.
+//! * **Estimators.** [`estimate`] takes any estimator of `supple-estimators` with a function of tensors, which
+//!   gets the points of a whole batch at once; [`TensorOracle`] is a solver made of such a function.
 //! * **Faults.** [`apply`] returns the first item without an answer as an error, [`apply_each`] returns all
 //!   of them beside the outputs.
 //!
@@ -41,11 +43,15 @@
 mod apply;
 mod bridge;
 mod error;
+mod estimate;
 mod functions;
 mod inputs;
+mod oracle;
 
 pub use apply::{apply, apply_any, apply_any_each, apply_each};
 pub use error::Error;
+pub use estimate::{Needs, Sampling, estimate};
 pub use functions::*;
 pub use inputs::Inputs;
+pub use oracle::TensorOracle;
 pub use supple_core::Mode;

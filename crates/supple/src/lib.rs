@@ -8,6 +8,9 @@ pub use supple_core::{
 };
 pub use supple_ops::*;
 
+/// Gradient estimators for black boxes and discrete samples.
+pub use supple_estimators as estimators;
+
 /// What a program that calls operators needs: the calls of the engine, every operator and every plain
 /// function.
 ///
@@ -28,7 +31,7 @@ pub mod prelude {
     // the same name: those are had through the family's module.
     #[allow(ambiguous_glob_reexports)]
     pub use supple_ops::{
-        choice::*, elementwise::*, front::*, order::*, path::*, perturb::*, project::*, quantile::*,
-        ranking::*, select::*, sequence::*, transport::*,
+        choice::*, decision::*, elementwise::*, front::*, order::*, path::*, perturb::*, project::*,
+        quantile::*, ranking::*, sample::*, select::*, sequence::*, transport::*,
     };
 }

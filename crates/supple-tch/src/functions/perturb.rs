@@ -55,3 +55,25 @@ pub fn f_perturbed_top_k_loss(
     let [loss] = apply(&operator, Inputs::from([theta, target]).dim(dim))?;
     Ok(loss)
 }
+
+/// Mean of softmax under noise (perturb-softmax).
+///
+/// `theta(n>=1) -> p(n)`; gradient: exact; operator: [`perturb::PerturbedSoftmax`].
+/// * `scale`: Scale σ of the noise, in the unit of the logits.
+/// * `softness`: Temperature of softmax, in the unit of the logits.
+///
+/// Indelman and Hazan, 2024, arXiv:2406.02180.
+///
+/// # Panics
+/// Where [`f_perturbed_softmax`] returns an error.
+#[track_caller]
+pub fn perturbed_softmax(theta: &Tensor, dim: i64, scale: f64, softness: f64) -> Tensor {
+    or_panic(f_perturbed_softmax(theta, dim, scale, softness))
+}
+
+/// [`perturbed_softmax`] with errors returned.
+pub fn f_perturbed_softmax(theta: &Tensor, dim: i64, scale: f64, softness: f64) -> Result<Tensor, Error> {
+    let operator = perturb::PerturbedSoftmax { scale, softness, ..Default::default() };
+    let [p] = apply(&operator, Inputs::from([theta]).dim(dim))?;
+    Ok(p)
+}

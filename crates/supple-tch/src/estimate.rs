@@ -1,0 +1,329 @@
+//! Estimators whose function is a function of tensors.
+
+use crate::apply;
+use crate::error::Error;
+use std::sync::Arc;
+use supple_core::{Args, Fault, Gradient, Operator, Point, Real, Scratch, Stream};
+use supple_estimators::{Asked, Draws, Estimator, Gradients, Told, Values};
+use tch::{Device, Kind, Tensor};
+
+/// How much an estimate may take, and where its random numbers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Evaluations for each item.
+    pub evaluations: usize,
+    /// Seed of the random numbers; drawn at each call where there is none.
+    pub seed: Option<u64>,
+    /// Whether all items take the same random numbers.
+    pub common: bool,
+}
+
+/// 100 evaluations, a new seed at each call, numbers of its own for each item.
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { evaluations: 100, seed: None, common: false }
+    }
+}
+
+/// What an estimator [needs](Estimator::Needs) of a function of tensors.
+pub trait Needs {
+    /// Whether that is its gradient too.
+    const GRADIENTS: bool;
+}
+
+impl Needs for Values {
+    const GRADIENTS: bool = false;
+}
+
+impl Needs for Gradients {
+    const GRADIENTS: bool = true;
+}
+
+/// The mean of a function and the estimate of its gradient, where the function takes tensors. Returns the mean
+/// and what the estimator has learnt.
+///
+/// The function is called once, with the points of all items: `x` is `(…, n)`, the points are `(…, samples, n)`
+/// of the same dtype and on the same device, and the function returns a cost for each, `(…, samples)`, or `m`
+/// values, `(…, samples, m)`, if the estimator needs no gradients of it. The mean is `(…)` or `(…, m)`.
+///
+/// The mean has a gradient to `x`, by the estimator, and to whatever else the function depends on, such as the
+/// weights of a network, by LibTorch's own autograd. Where the estimator needs the gradient of the costs at the
+/// points, it comes from there too. Second derivatives in `x` are refused.
+///
+/// An estimator that learns is told of one item after the other.
+///
+/// # Errors
+/// Parameters, lengths and budgets that the estimator refuses; a function whose result has another shape;
+/// whatever LibTorch reports.
+///
+/// ```no_run
+/// use supple_estimators::Smoothing;
+/// use supple_tch::{Sampling, estimate};
+/// use tch::{Kind, Tensor};
+///
+/// let x = Tensor::from_slice(&[0.5, -0.2]).set_requires_grad(true);
+/// let weight = Tensor::from(2.0).set_requires_grad(true);
+/// let jump = |points: &Tensor| &weight * points.gt(0.0).to_kind(Kind::Double).prod_dim_int(-1, false, None);
+/// let (mean, ()) = estimate(&Smoothing::default(), &x, Sampling::default(), &(), jump)?;
+/// mean.backward(); // to `x` and to `weight`
+/// # Ok::<(), supple_tch::Error>(())
+/// ```
+pub fn estimate<E>(
+    estimator: &E,
+    x: &Tensor,
+    sampling: Sampling,
+    state: &E::State,
+    function: impl FnOnce(&Tensor) -> Tensor,
+) -> Result<(Tensor, E::State), Error>
+where
+    E: Estimator + Clone + 'static,
+    E::Needs: Needs,
+    E::Plan: 'static,
+    E::State: 'static,
+{
+    let items = Items::new(estimator, x, sampling, state)?;
+    let points = items.points(x)?;
+    let points = if E::Needs::GRADIENTS { points.f_set_requires_grad(true)? } else { points };
+    let values = function(&points);
+    let m = items.check_values::<E>(&values)?;
+    let mean = items.mean(&values, m.is_some())?;
+    let costs = to_host(&values)?;
+    let kind = x.kind();
+    if let Some(m) = m {
+        let told = Vector {
+            estimator: estimator.clone(),
+            state: state.clone(),
+            asked: items.asked.into(),
+            values: costs.into(),
+            m,
+        };
+        let [y] = apply(&told, [x, &mean])?;
+        return Ok((y, state.clone()));
+    }
+    let slopes = match E::Needs::GRADIENTS {
+        true => {
+            let sum = values.f_sum(values.kind())?;
+            let slopes = Tensor::f_run_backward(&[sum], &[&points], true, false)?;
+            to_host(&slopes[0])?
+        }
+        false => vec![],
+    };
+    let (gradient, state) = items.tell(estimator, state, &costs, &slopes);
+    let gradient = Tensor::f_from_slice(&gradient)?.f_reshape(x.size())?.f_to_kind(kind)?;
+    let [y] = apply(&Attached, [x, &gradient.f_to_device(x.device())?, &mean])?;
+    Ok((y, state))
+}
+
+/// A batch on the host, and what the estimator asks of each item.
+struct Items<P> {
+    x: Vec<f64>,
+    n: usize,
+    batch: Vec<i64>,
+    rows: usize,
+    width: usize,
+    asked: Vec<Asked<P>>,
+}
+
+impl<P> Items<P> {
+    fn new<E: Estimator<Plan = P>>(
+        estimator: &E,
+        x: &Tensor,
+        sampling: Sampling,
+        state: &E::State,
+    ) -> Result<Self, Error> {
+        let refuse = |argument: &str, requirement: &str, value: String| {
+            Error::from(supple_core::Error::argument(E::NAME, argument, requirement, value))
+        };
+        let shape = x.size();
+        let Some((&n, batch)) = shape.split_last() else {
+            return Err(refuse("x", "a tensor of at least one axis", "a scalar".into()));
+        };
+        if !x.is_floating_point() {
+            return Err(refuse("x", "floating-point", format!("{:?}", x.kind())));
+        }
+        let (n, batch) = (n as usize, batch.to_vec());
+        estimator.validate(n, sampling.evaluations)?;
+        let seed = sampling.seed.unwrap_or_else(Stream::fresh_seed);
+        let host = to_host(x)?;
+        let count = batch.iter().product::<i64>() as usize;
+        let ask = |item: usize| {
+            let draws = Draws { seed, item: if sampling.common { 0 } else { item } };
+            let x = &host[item * n..][..n];
+            let asked = match x.iter().find(|x| x.is_nan()) {
+                Some(&value) => Err(Fault::Domain { argument: "x", requirement: "a number", value }),
+                None => estimator.ask(x, sampling.evaluations, state, draws),
+            };
+            let operator = E::NAME.to_string();
+            asked.map_err(|fault| supple_core::Error::Fault { operator, item, fault })
+        };
+        let asked: Vec<Asked<P>> = (0..count).map(ask).collect::<Result<_, _>>()?;
+        let rows = asked.first().map_or(1, Asked::rows);
+        if let Some(other) = asked.iter().find(|asked| asked.rows() != rows) {
+            let requirement = format!("such that all items take {rows} points");
+            return Err(refuse("x", &requirement, other.rows().to_string()));
+        }
+        Ok(Self { x: host, n, batch, rows, width: estimator.width(n), asked })
+    }
+
+    /// All points, of the dtype and on the device of `x`.
+    fn points(&self, x: &Tensor) -> Result<Tensor, Error> {
+        let points: Vec<f64> = self.asked.iter().flat_map(|asked| asked.points.iter().copied()).collect();
+        let shape = [&self.batch[..], &[self.rows as i64, self.width as i64]].concat();
+        let points = Tensor::f_from_slice(&points)?.f_reshape(shape)?;
+        Ok(points.f_to_kind(x.kind())?.f_to_device(x.device())?)
+    }
+
+    /// The number of values a point has, where there is an axis for it.
+    fn check_values<E: Estimator>(&self, values: &Tensor) -> Result<Option<usize>, Error>
+    where
+        E::Needs: Needs,
+    {
+        let costs = [&self.batch[..], &[self.rows as i64]].concat();
+        let size = values.size();
+        match size.strip_prefix(&costs[..]) {
+            Some([]) => Ok(None),
+            Some(&[m]) if !E::Needs::GRADIENTS => Ok(Some(m as usize)),
+            _ => {
+                let more = if E::Needs::GRADIENTS { "" } else { ", or with one axis more" };
+                let requirement = format!("one value for each point, of shape {costs:?}{more}");
+                let error =
+                    supple_core::Error::argument(E::NAME, "function", requirement, format!("{size:?}"));
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The weighted mean over points, in the graph of the function.
+    fn mean(&self, values: &Tensor, vector: bool) -> Result<Tensor, Error> {
+        let weights: Vec<f64> = self.asked.iter().flat_map(|asked| asked.weights.iter().copied()).collect();
+        let shape = [&self.batch[..], &[self.rows as i64]].concat();
+        let weights = Tensor::f_from_slice(&weights)?.f_reshape(shape)?;
+        let weights = weights.f_to_kind(values.kind())?.f_to_device(values.device())?;
+        let weights = if vector { weights.f_unsqueeze(-1)? } else { weights };
+        // Points without weight count for nothing, whatever they cost.
+        let values = values.f_masked_fill(&weights.f_eq(0.0)?, 0.0)?;
+        let axis = if vector { -2 } else { -1 };
+        Ok((values * weights).f_sum_dim_intlist(axis, false, None)?)
+    }
+
+    /// The gradients of all items, and what has been learnt.
+    fn tell<E: Estimator<Plan = P>>(
+        &self,
+        estimator: &E,
+        state: &E::State,
+        costs: &[f64],
+        slopes: &[f64],
+    ) -> (Vec<f64>, E::State) {
+        let (mut gradients, mut state) = (vec![0.0; self.x.len()], state.clone());
+        for (item, asked) in self.asked.iter().enumerate() {
+            let width = slopes.len() / self.asked.len();
+            let told = Told {
+                costs: &costs[item * self.rows..][..self.rows],
+                slopes: &slopes[item * width..][..width],
+            };
+            let range = item * self.n..(item + 1) * self.n;
+            state = estimator.tell(&self.x[range.clone()], asked, told, &state, &mut gradients[range]);
+        }
+        (gradients, state)
+    }
+}
+
+/// The elements in double precision, off the graph.
+fn to_host(tensor: &Tensor) -> Result<Vec<f64>, Error> {
+    let host = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+    Ok(Vec::try_from(host.f_contiguous()?.f_reshape([-1])?)?)
+}
+
+/// `value`, with a gradient to `x` that is known.
+#[derive(Clone)]
+struct Attached;
+
+impl Operator<3> for Attached {
+    const NAME: &'static str = "estimate";
+    const SIGNATURE: &'static str = "x(n), gradient(n), value() -> y()";
+    const GRADIENT: Gradient = Gradient::Stochastic;
+    type Saved<T: Real> = ();
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 3>,
+        [y]: [&mut [T]; 1],
+        _: &mut (),
+        _: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        y.copy_from_slice(at.x[2]);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, (), 3>,
+        [dy]: [&[T]; 1],
+        [dx, _, dvalue]: [&mut [T]; 3],
+        _: &mut Scratch<T>,
+    ) {
+        dx.iter_mut().zip(at.x[1]).for_each(|(dx, &g)| *dx = dy[0] * g);
+        dvalue.copy_from_slice(dy);
+    }
+}
+
+/// Several values, whose gradient to `x` is made when their cotangents are known.
+struct Vector<E: Estimator> {
+    estimator: E,
+    state: E::State,
+    asked: Arc<[Asked<E::Plan>]>,
+    values: Arc<[f64]>,
+    m: usize,
+}
+
+impl<E: Estimator + Clone> Clone for Vector<E> {
+    fn clone(&self) -> Self {
+        let Self { estimator, state, asked, values, m } = self;
+        Self {
+            estimator: estimator.clone(),
+            state: state.clone(),
+            asked: asked.clone(),
+            values: values.clone(),
+            m: *m,
+        }
+    }
+}
+
+impl<E: Estimator> Operator<2> for Vector<E> {
+    const NAME: &'static str = "estimate";
+    const SIGNATURE: &'static str = "x(n), value(m) -> y(m)";
+    const GRADIENT: Gradient = Gradient::Stochastic;
+    type Saved<T: Real> = ();
+
+    fn forward<T: Real>(
+        &self,
+        at: Args<'_, T, 2>,
+        [y]: [&mut [T]; 1],
+        _: &mut (),
+        _: &mut Scratch<T>,
+    ) -> Result<(), Fault> {
+        y.copy_from_slice(at.x[1]);
+        Ok(())
+    }
+
+    fn vjp<T: Real>(
+        &self,
+        at: Point<'_, T, (), 2>,
+        [dy]: [&[T]; 1],
+        [dx, dvalue]: [&mut [T]; 2],
+        _: &mut Scratch<T>,
+    ) {
+        dvalue.copy_from_slice(dy);
+        let numbers = |x: &[T]| x.iter().map(|x| x.as_f64()).collect::<Vec<_>>();
+        let (x, dy, asked) = (numbers(at.x[0]), numbers(dy), &self.asked[at.item]);
+        let rows = asked.rows();
+        let product = |row: usize| {
+            let value = &self.values[(at.item * rows + row) * self.m..][..self.m];
+            value.iter().zip(&dy).map(|(v, dy)| v * dy).sum()
+        };
+        let costs: Vec<f64> = (0..rows).map(product).collect();
+        let mut gradient = vec![0.0; x.len()];
+        self.estimator.tell(&x, asked, Told { costs: &costs, slopes: &[] }, &self.state, &mut gradient);
+        dx.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = T::of(g));
+    }
+}
