@@ -6,12 +6,10 @@
 //! answer is checked before it is timed.
 
 use std::cell::Cell;
-use std::time::Instant;
+use supple_benches::{OPTIONS, alone, close, compare, one_thread};
 use supple_ops::order::{Distribution, Network, Regularization, SoftRank, SoftSort, SortingNetwork};
 use supple_tch::apply;
 use tch::{Device, Kind, Tensor};
-
-const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// Rows and elements: of few elements, each row fits into registers.
 const SHAPES: [[i64; 2]; 5] = [[128, 100], [32, 1000], [4, 10_000], [1, 100_000], [1, 1_000_000]];
@@ -25,11 +23,7 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    tch::set_num_threads(1);
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
-    one_thread.expect("nobody has made a pool before");
-    tch::manual_seed(0);
-    println!("{:>44} {:>10} {:>22} {:>10} {:>7}", "f32, forward and backward", "ms", "beside", "ms", "ratio");
+    one_thread("f32, forward and backward");
     permutahedron();
     ten_million();
     choice();
@@ -37,18 +31,6 @@ fn main() {
     top_k();
     neural_sort();
     sinkhorn_sort();
-}
-
-/// Times one of ours beside one of LibTorch's and prints the line.
-fn compare(what: &str, ours: &dyn Fn(), beside: &str, theirs: &dyn Fn()) {
-    let [ours, theirs] = interleaved([ours, theirs]);
-    println!("{what:>44} {ours:>10.3} {beside:>22} {theirs:>10.3} {:>7.2}", ours / theirs);
-}
-
-/// A line with nothing beside it.
-fn alone(what: &str, ours: &dyn Fn()) {
-    let [ours] = interleaved([ours]);
-    println!("{what:>44} {ours:>10.3}");
 }
 
 fn permutahedron() {
@@ -234,33 +216,10 @@ fn one(outputs: Result<[Tensor; 1], supple_tch::Error>) -> Tensor {
     y
 }
 
-fn close(what: &str, got: &Tensor, expected: &Tensor, tolerance: f64) {
-    let error = (got - expected).abs().max().double_value(&[]);
-    let scale = expected.abs().max().double_value(&[]).max(1.0);
-    assert!(error <= tolerance * scale, "{what}: off by {error} of {scale}");
-}
-
 /// Forward and backward; the cotangent is the input: any fixed tensor that costs nothing to make.
 fn both_ways(x: &Tensor, operator: &dyn Fn(&Tensor) -> Tensor) {
     let x = x.detach().set_requires_grad(true);
     let y = operator(&x);
     let gradient = Tensor::run_backward(&[(&y * x.detach()).sum(Kind::Float)], &[&x], false, false);
     drop(gradient);
-}
-
-/// Times in milliseconds of several functions run in turn, so that the machine's moods meet all of them.
-fn interleaved<const N: usize>(functions: [&dyn Fn(); N]) -> [f64; N] {
-    let start = Instant::now();
-    let mut times = [const { vec![] }; N];
-    while times[0].len() < 5 || start.elapsed().as_secs_f64() < 1.0 {
-        for (times, function) in times.iter_mut().zip(functions) {
-            let start = Instant::now();
-            function();
-            times.push(start.elapsed().as_secs_f64() * 1e3);
-        }
-    }
-    times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 10]
-    })
 }

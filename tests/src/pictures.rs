@@ -26,14 +26,20 @@ struct Form {
 }
 
 impl Form {
-    /// The forms of an operator: one for each value of its first choice.
+    /// The forms of an operator: one for each value of its first choice that it takes.
     fn all(entry: &'static Entry) -> Vec<Self> {
         let choices = entry.fields.iter().find_map(|field| match field.kind {
             Kind::Choice(names) => Some((field.name, names)),
             _ => None,
         });
         let Some((name, values)) = choices else { return vec![Self { entry, choice: None }] };
-        values.iter().map(|value| Self { entry, choice: Some((name, value)) }).collect()
+        let forms = values.iter().map(|value| Self { entry, choice: Some((name, value)) });
+        forms.filter(Self::is_taken).collect()
+    }
+
+    /// Whether the operator takes its parameters, whatever the sizes.
+    fn is_taken(&self) -> bool {
+        self.operator().is_ok_and(|operator| operator.validate(&[]).is_ok())
     }
 
     /// `soft_rank-l2.svg`.
