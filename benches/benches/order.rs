@@ -6,10 +6,11 @@
 //! answer is checked before it is timed.
 
 use std::cell::Cell;
-use supple_benches::{OPTIONS, alone, close, compare, one_thread};
+use std::time::Instant;
+use supple_benches::{OPTIONS, alone, close, compare, interleaved, one_thread};
 use supple_ops::order::{Distribution, Network, Regularization, SoftRank, SoftSort, SortingNetwork};
 use supple_tch::apply;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Rows and elements: of few elements, each row fits into registers.
 const SHAPES: [[i64; 2]; 5] = [[128, 100], [32, 1000], [4, 10_000], [1, 100_000], [1, 1_000_000]];

@@ -25,6 +25,8 @@ pub enum Command {
     Optimise(Optimise),
     /// Compare relaxations with their hard operators: distance, gradient, time, over softness.
     Relaxations(Relaxations),
+    /// Try what papers say of estimators again, and print the figures beside the statements.
+    Evidence(Evidence),
     /// Put the results of shards together.
     Merge(Merge),
     /// Compare two runs cell by cell, and say which differ by more than noise.
@@ -123,6 +125,23 @@ pub struct Relaxations {
     /// Where to.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `supple-bench evidence`.
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// Papers to try: words of their authors or year, such as `petersen`; all without it.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub paper: Vec<String>,
+    /// Directory for evidence.json and evidence.html. Without it, there is the text in the terminal.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Claims at a time; 0 for one to each core. Results do not depend on it.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Seed of all random numbers.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// `supple-bench merge`.

@@ -24,6 +24,7 @@ pub fn execute(cli: Cli) -> Result<String, String> {
         Some(Command::Estimators(args)) => estimate(&args),
         Some(Command::Optimise(args)) => descend(&args),
         Some(Command::Relaxations(args)) => relax(&args),
+        Some(Command::Evidence(args)) => args.run(),
         Some(Command::Merge(args)) => merge(&args),
         Some(Command::Compare(args)) => differ(&args),
         Some(Command::Report(args)) => again(&args),

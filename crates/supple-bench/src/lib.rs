@@ -18,6 +18,7 @@ pub mod compare;
 pub mod entrant;
 pub mod entrants;
 pub mod estimators;
+pub mod evidence;
 pub mod optimise;
 pub mod page;
 pub mod plot;
