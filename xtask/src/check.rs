@@ -28,6 +28,10 @@ pub fn check() -> Result {
     Ok(())
 }
 
+/// A few cells of the suite.
+const SUITE: &str =
+    "run -p supple-bench -- estimators --problem step/* --estimator smoothing/* --budget 4 --replicates 20";
+
 /// All checks: quick ones first, and those that need the release profile one after the other.
 fn steps(env: &Environment) -> Result<Vec<Step>> {
     let cargo = |title: &str, line: &str| Step::new(title, &format!("cargo {line}")).envs(env);
@@ -47,7 +51,11 @@ fn steps(env: &Environment) -> Result<Vec<Step>> {
         cargo("tests", "test --workspace --no-fail-fast --tests"),
         doctests(env)?,
         cargo("documentation", "xtask docs"),
-        cargo("benches compile", "bench --workspace --no-run --bench catalogue --bench order"),
+        cargo(
+            "benches compile",
+            "bench --workspace --no-run --bench catalogue --bench order --bench perturb",
+        ),
+        cargo("suite, a small run", SUITE),
         cargo("examples compile", "build --release --workspace --examples"),
     ];
     for name in examples()? {

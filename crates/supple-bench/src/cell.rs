@@ -10,7 +10,8 @@
 //! The bias of an estimator without one is not 0 but about $\sqrt{\text{variance} / R}$, its noise. The largest
 //! $|z|$ of the coordinates says whether there is more to it. Where the exact gradient is 0, it is not divided by.
 //!
-//! A cell that takes longer than the time limit ends early: with the first of its replicates, two at least.
+//! A cell that takes longer than the time limit ends early: with the first of its replicates, two at least. How
+//! many there are depends on the machine and on what else it does; the row says that the cell was cut.
 //!
 //! Replicates have seeds that depend on their number and the seed of the run alone, so that all estimators of a
 //! problem that draw the same noise see the same.
@@ -64,6 +65,9 @@ pub static SCHEMA: Schema = Schema {
         },
         Column { name: "evaluations", role: Role::About, meaning: "evaluations taken, on average" },
         Column { name: "replicates", role: Role::About, meaning: "estimates that are counted" },
+        Column { name: "warm_up", role: Role::About, meaning: "estimates before those, not counted" },
+        Column { name: "cut", role: Role::About, meaning: "whether the time limit ended the cell early" },
+        Column { name: "random", role: Role::About, meaning: "whether estimates depend on the seed" },
         Column { name: "non_finite", role: Role::Exact, meaning: "estimates left out for not being finite" },
         Column { name: "seconds", role: Role::Time, meaning: "median time of one estimate" },
         Column { name: "dimension", role: Role::Exact, meaning: "number of parameters" },
@@ -144,8 +148,10 @@ pub fn measure(arena: &Arena, entrant: &Entrant, budget: usize, sampling: Sampli
         return refused(row, &error);
     }
     match replicates(&mut *runner, &arena.x, budget, sampling) {
-        Err(error) => row.with("status", "failed").with("reason", error.to_string()),
-        Ok((estimates, mut seconds)) => {
+        Err(error) => refused(row, &error),
+        Ok((estimates, mut seconds, warm_up)) => {
+            let cut = estimates.len() < sampling.replicates || warm_up < sampling.warm_up;
+            let row = row.with("warm_up", warm_up).with("cut", cut).with("random", runner.is_random());
             seconds.sort_by(f64::total_cmp);
             let row = row.with("status", "measured").with("bias_said", runner.bias().unwrap_or_default());
             let row = row.with_number("seconds", median(&seconds));
@@ -169,22 +175,22 @@ fn replicates(
     x: &[f64],
     budget: usize,
     sampling: Sampling,
-) -> Result<(Vec<Estimate>, Vec<f64>), Error> {
+) -> Result<(Vec<Estimate>, Vec<f64>, usize), Error> {
     let seed = |kind, replicate| Stream::new(sampling.seed, replicate, kind).bits();
     let begin = Instant::now();
     let late = |share: f64| begin.elapsed().as_secs_f64() > share * sampling.time_limit;
-    for replicate in 0..sampling.warm_up {
-        if late(0.5) {
-            break;
-        }
-        runner.estimate(x, budget, seed(1, replicate))?;
+    let mut warm_up = 0;
+    while warm_up < sampling.warm_up && !late(0.5) {
+        runner.estimate(x, budget, seed(1, warm_up))?;
+        warm_up += 1;
     }
-    let mut timed = |replicate| {
+    let (mut estimates, mut seconds) = (vec![], vec![]);
+    while estimates.len() < sampling.replicates && (estimates.len() < 2 || !late(1.0)) {
         let start = Instant::now();
-        let estimate = runner.estimate(x, budget, seed(0, replicate))?;
-        Ok((estimate, start.elapsed().as_secs_f64()))
-    };
-    (0..sampling.replicates).take_while(|&replicate| replicate < 2 || !late(1.0)).map(&mut timed).collect()
+        estimates.push(runner.estimate(x, budget, seed(0, estimates.len()))?);
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    Ok((estimates, seconds, warm_up))
 }
 
 /// The middle of sorted numbers; NaN of none.
@@ -213,13 +219,13 @@ pub struct Summary {
 
 /// A mean and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Mean {
-    mean: f64,
-    error: f64,
+pub(crate) struct Mean {
+    pub mean: f64,
+    pub error: f64,
 }
 
 impl Mean {
-    fn of(numbers: &[f64]) -> Self {
+    pub(crate) fn of(numbers: &[f64]) -> Self {
         let n = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / n;
         let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
@@ -294,9 +300,10 @@ impl Summary {
     }
 }
 
-/// Whether the bias of a cell is more than its noise. A few estimates do not tell, unless they are all the same.
+/// Whether the bias of a cell is more than its noise. A few estimates do not tell, unless nothing in them
+/// is random.
 pub fn is_biased(row: &Row) -> bool {
-    let tells = row.number("replicates") >= 50.0 || row.number("bias_z").is_infinite();
+    let tells = row.number("replicates") >= 50.0 || row.0.get("random") == Some(&false.into());
     tells && row.number("bias_z") > row.number("bias_bound")
 }
 
@@ -330,6 +337,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_that_is_cut_says_so() {
+        let arenas: Vec<Arena> = crate::problems::all().into_iter().map(Arena::new).collect();
+        let entrants = crate::entrants::all();
+        let (arena, entrant) = crate::estimators::pairs(&arenas, &entrants)[0];
+        let [whole, cut] = [f64::INFINITY, 0.0].map(|time_limit| {
+            measure(arena, entrant, 8, Sampling { seed: 1, replicates: 9, warm_up: 3, time_limit })
+        });
+        let said = |row: &Row| {
+            (row.number("replicates"), row.number("warm_up"), row.0.get("cut").and_then(|cut| cut.as_bool()))
+        };
+        assert_eq!(said(&whole), (9.0, 3.0, Some(false)));
+        assert_eq!(said(&cut), (2.0, 0.0, Some(true)));
+    }
+
+    #[test]
     fn estimates_that_are_not_finite_are_counted_and_left_out() {
         let exact = Exact { value: 0.0, gradient: vec![1.0, 0.0] };
         let fine = [estimate([1.0, 0.5], 0.0), estimate([1.0, -0.5], 0.0)];
@@ -347,6 +369,10 @@ mod tests {
             summarise(&exact, &estimates).write(Row::default())
         });
         assert_eq!(rows[0].number("bias_z"), 0.0);
+        // Three random estimates may be alike by chance.
+        assert_eq!(rows[1].number("bias_z"), f64::INFINITY);
+        assert!(rows.iter().all(|row| !is_biased(row)));
+        let rows = rows.map(|row| row.with("random", false));
         assert!(!is_biased(&rows[0]) && is_biased(&rows[1]));
         // Nothing to divide by.
         let flat = Exact { value: 0.0, gradient: vec![0.0, 0.0] };

@@ -29,7 +29,7 @@ pub enum Command {
     Evidence(Evidence),
     /// Put the results of shards together.
     Merge(Merge),
-    /// Compare two runs cell by cell, and say which differ by more than noise.
+    /// Compare two runs cell by cell, and say which differ by more than 4 standard errors.
     Compare(Compare),
     /// Write the table, the CSV file and the page of a directory again.
     Report(Report),
@@ -45,7 +45,8 @@ pub struct Output {
     /// Measure every n-th cell from the i-th on: `--shard 2/4`. See `merge`.
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub shard: Shard,
-    /// Cells at a time; 0 for one to each core. Results do not depend on it, but times are better on 1.
+    /// Cells at a time; 0 for one to each core. Results depend on it only where a time limit cuts a cell, which
+    /// the results say; times are better on 1.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// Seed of all random numbers.
@@ -79,7 +80,8 @@ pub struct Estimators {
     /// Estimates before those, not counted, for what learns to learn.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub warm_up: usize,
-    /// Seconds that a cell may take: the dearest end with fewer estimates, which the results say.
+    /// Seconds that a cell may take: the dearest end with fewer estimates, which the results say. How many
+    /// depends on the machine.
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub time_limit: f64,
     /// Where to.

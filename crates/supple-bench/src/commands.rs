@@ -166,6 +166,5 @@ fn differ(args: &Compare) -> Result<String, String> {
 }
 
 fn again(args: &Report) -> Result<String, String> {
-    let read = Store::read(&SCHEMAS, &args.dir)?;
-    present(&Store::open(read.schema, read.settings, Some(&args.dir))?)
+    present(&Store::read(&SCHEMAS, &args.dir)?)
 }

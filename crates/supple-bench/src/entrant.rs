@@ -20,7 +20,11 @@ pub trait Runner: Send {
     fn estimate(&mut self, x: &[f64], evaluations: usize, seed: u64) -> Result<Estimate, Error>;
     /// What the gradient is biased towards; `None` if it is right in expectation.
     fn bias(&self) -> Option<&'static str>;
-    /// Refuses budgets that are too small.
+    /// Whether estimates with other seeds may differ.
+    fn is_random(&self) -> bool {
+        true
+    }
+    /// Refuses budgets that are too small. Where that depends on the parameters, `estimate` does.
     fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error>;
 }
 

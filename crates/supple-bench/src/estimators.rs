@@ -72,7 +72,8 @@ pub fn tables(rows: &[Row]) -> String {
 }
 
 const LEGEND: &str = "
-mse, bias² and variance are relative to |exact|², and so without a unit; * best of its column; ! more bias than
+mse, bias² and variance are relative to |exact|², and so without a unit; * best of its column,
+of those without estimates that are not finite; ! more bias than
 noise explains; (bias) what noise alone would show; – the budget is too small; ✗ failed. All but the mse are
 those of the largest budget.
 ";
@@ -87,8 +88,7 @@ fn table(rows: &[&Row]) -> String {
         rows.iter().copied().find(|r| r.text("estimator") == estimator && r.number("budget") == budget)
     };
     let column = |name: &'static str, budget: f64| -> Vec<f64> {
-        let number =
-            |e: &&str| find(e, budget).filter(|r| r.is_measured()).map_or(f64::NAN, |r| r.number(name));
+        let number = |e: &&str| find(e, budget).filter(|r| r.is_whole()).map_or(f64::NAN, |r| r.number(name));
         estimators.iter().map(number).collect()
     };
     let last = budgets.last().copied().unwrap_or(f64::NAN);
@@ -109,7 +109,7 @@ fn mse(row: &Row, best: Option<f64>) -> String {
     match row.text("status") {
         "measured" => {
             let mse = row.number("mse");
-            format!("{}{}", short(mse), if Some(mse) == best { "*" } else { " " })
+            format!("{}{}", short(mse), if row.is_whole() && Some(mse) == best { "*" } else { " " })
         }
         "needs more" => "– ".into(),
         _ => "✗ ".into(),

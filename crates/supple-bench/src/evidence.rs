@@ -15,7 +15,6 @@
 //!
 //! A statement that does not come out is reported as such: it may depend on what is smaller here.
 
-mod adam;
 pub mod berthet;
 pub mod liu;
 pub mod maps;
@@ -24,6 +23,7 @@ pub mod petersen;
 pub mod sahoo;
 pub mod vlastelica;
 
+use crate::cell::Mean;
 use crate::cli;
 use crate::page::{escape, page, table};
 use crate::row::Row;
@@ -62,11 +62,36 @@ pub enum Verdict {
     Reproduced,
     /// Some do and others do not.
     Mixed,
+    /// Errors are too large to tell.
+    Undecided,
     /// They do not.
     NotReproduced,
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Reproduced, Self::Mixed, Self::Undecided, Self::NotReproduced];
+
+    /// From whether a difference is above a bound, by so many standard errors.
+    pub fn above(bound: f64, [difference, error]: [f64; 2], errors: f64) -> Self {
+        let margin = errors * error;
+        match difference - bound {
+            above if above > margin => Self::Reproduced,
+            above if above < -margin => Self::NotReproduced,
+            _ => Self::Undecided,
+        }
+    }
+
+    /// From those of the parts of a statement.
+    pub fn all(parts: &[Self]) -> Self {
+        let has = |verdict| parts.contains(&verdict);
+        match parts.first() {
+            Some(first) if parts.iter().all(|part| part == first) => *first,
+            _ if has(Self::Mixed) || has(Self::Reproduced) && has(Self::NotReproduced) => Self::Mixed,
+            _ => Self::Undecided,
+        }
+    }
+
     /// From the parts of a statement.
     pub fn of(parts: &[bool]) -> Self {
         match parts.iter().filter(|part| **part).count() {
@@ -81,6 +106,7 @@ impl Verdict {
         match self {
             Self::Reproduced => "reproduced",
             Self::Mixed => "mixed",
+            Self::Undecided => "undecided",
             Self::NotReproduced => "not reproduced",
         }
     }
@@ -210,10 +236,9 @@ impl Evidence {
             let found = self.rows.iter().filter(|(_, o)| o.as_ref().is_ok_and(|o| o.verdict == verdict));
             (verdict.name().to_string(), found.count().to_string())
         };
-        let verdicts = [Verdict::Reproduced, Verdict::Mixed, Verdict::NotReproduced].map(count);
+        let verdicts = Verdict::ALL.map(count);
         let chips: Vec<_> = [("seed".into(), self.seed.to_string())].into_iter().chain(verdicts).collect();
-        // The frame speaks of cells, of which there are none here.
-        page("Evidence", lead, &chips, &body).replace("cells.csv and cells.jsonl", "evidence.json")
+        page("Evidence", lead, &chips, &body, "evidence.json")
     }
 }
 
@@ -237,16 +262,18 @@ fn wrapped(text: &str) -> String {
 
 /// The mean of numbers and its standard error.
 fn mean(numbers: &[f64]) -> [f64; 2] {
-    let n = numbers.len() as f64;
-    let mean = numbers.iter().sum::<f64>() / n;
-    let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
-    [mean, (squares / (n * (n - 1.0))).sqrt()]
+    let Mean { mean, error } = Mean::of(numbers);
+    [mean, error]
 }
 
-/// The mean difference of pairs in standard errors: positive where the first is larger.
+/// The mean difference of pairs and its standard error: positive where the first is larger.
+fn ahead(first: &[f64], second: &[f64]) -> [f64; 2] {
+    mean(&first.iter().zip(second).map(|(a, b)| a - b).collect::<Vec<_>>())
+}
+
+/// The mean difference of pairs in standard errors.
 fn lead(first: &[f64], second: &[f64]) -> f64 {
-    let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
-    let [mean, error] = mean(&differences);
+    let [mean, error] = ahead(first, second);
     if mean == 0.0 { 0.0 } else { mean / error }
 }
 
@@ -263,6 +290,11 @@ mod tests {
         assert_eq!(Verdict::of(&[true, true]), Verdict::Reproduced);
         assert_eq!(Verdict::of(&[true, false]), Verdict::Mixed);
         assert_eq!(Verdict::of(&[false]), Verdict::NotReproduced);
+        let cases = [[0.0, 0.02], [0.0, 0.03], [-0.2, 0.03], [-0.2, 0.08], [0.0, f64::NAN]];
+        let (yes, no, open) = (Verdict::Reproduced, Verdict::NotReproduced, Verdict::Undecided);
+        assert_eq!(cases.map(|case| Verdict::above(-0.05, case, 2.0)), [yes, open, no, open, open]);
+        let cases = [[yes, yes], [open, open], [yes, open], [no, open], [yes, no]];
+        assert_eq!(cases.map(|case| Verdict::all(&case)), [yes, open, open, open, Verdict::Mixed]);
         assert_eq!(lead(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
         // Differences 1 and 3: mean 2, standard error 1.
         assert_eq!(lead(&[2.0, 4.0], &[1.0, 1.0]), 2.0);

@@ -11,6 +11,7 @@
 //! from which come the tables, the CSV file and the page. A run can be interrupted and goes on where it was left,
 //! be split into shards and merged, and be compared with another.
 
+mod adam;
 pub mod cell;
 pub mod cli;
 pub mod commands;

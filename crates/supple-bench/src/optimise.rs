@@ -5,7 +5,8 @@
 //! end with the least mean loss is reported, for every estimator alike. So the loss is a little optimistic, and
 //! a best rate at the edge of the grid says that the grid is too narrow. Losses are exact, not estimated.
 
-use crate::cell::{Arena, median};
+use crate::adam::Adam;
+use crate::cell::{Arena, Mean, median};
 use crate::entrant::{Entrant, Runner};
 use crate::estimators::{distinct, pairs};
 use crate::row::{Column, Role, Row, Schema};
@@ -84,6 +85,10 @@ fn measure(arena: &Arena, entrant: &Entrant, budget: usize, course: &Course) -> 
     if let Err(error) = first.validate(arena.x.len(), budget) {
         return crate::cell::refused(row, &error);
     }
+    if budget > course.evaluations {
+        let reason = format!("a step may take {budget} evaluations, and all steps {}", course.evaluations);
+        return row.with("status", "needs more").with("reason", reason);
+    }
     let mut best: Option<(f64, f64, Vec<f64>, Vec<Path>)> = None;
     let mut seconds = vec![];
     for &rate in &course.rates {
@@ -95,7 +100,7 @@ fn measure(arena: &Arena, entrant: &Entrant, budget: usize, course: &Course) -> 
                     paths.push(path);
                     seconds.push(time);
                 }
-                Err(error) => return failed(row, error.to_string()),
+                Err(error) => return crate::cell::refused(row, &error),
             }
         }
         let ends = paths.iter().filter_map(|path| path.last());
@@ -107,8 +112,6 @@ fn measure(arena: &Arena, entrant: &Entrant, budget: usize, course: &Course) -> 
         }
     }
     let Some((loss, rate, losses, paths)) = best else { return failed(row, "no step sizes".into()) };
-    let n = losses.len() as f64;
-    let squares: f64 = losses.iter().map(|l| (l - loss).powi(2)).sum();
     // Exact losses are dear: on the way, only those of the best rate are computed.
     let stops = paths.iter().map(Vec::len).min().unwrap_or(0);
     let mut curve = vec![point(0.0, arena.exact().value)];
@@ -120,7 +123,7 @@ fn measure(arena: &Arena, entrant: &Entrant, budget: usize, course: &Course) -> 
     let extremes = (course.rates.iter().copied().fold(f64::INFINITY, f64::min), maximum(&course.rates));
     seconds.sort_by(f64::total_cmp);
     let row = row.with("status", "measured").with_number("loss", loss);
-    let row = row.with_number("loss_error", (squares / (n * (n - 1.0))).sqrt()).with("curve", curve);
+    let row = row.with_number("loss_error", Mean::of(&losses).error).with("curve", curve);
     let row = row.with_number("start", arena.exact().value).with_number("rate", rate);
     row.with("rate_at_edge", rate == extremes.0 || rate == extremes.1)
         .with_number("seconds", median(&seconds))
@@ -131,7 +134,7 @@ fn maximum(numbers: &[f64]) -> f64 {
 }
 
 fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len() as f64
+    Mean::of(numbers).mean
 }
 
 fn point(evaluations: f64, loss: f64) -> Value {
@@ -151,20 +154,13 @@ fn descend(
     course: &Course,
 ) -> Result<(Path, f64), Error> {
     const STOPS: usize = 6;
-    let n = arena.x.len();
-    let (mut x, mut first, mut second) = (arena.x.clone(), vec![0.0; n], vec![0.0; n]);
+    let (mut x, mut adam) = (arena.x.clone(), Adam::new(rate, arena.x.len()));
     let (mut path, mut spent) = (vec![], 0);
     let start = Instant::now();
     for step in 1.. {
         let seed = Stream::new(course.seed, run, step).bits();
         let estimate = runner.estimate(&x, budget, seed)?;
-        let [slow, fast] = [0.9, 0.999].map(|beta: f64| 1.0 - beta.powi(step as i32));
-        for i in 0..n {
-            let g = estimate.gradient[i];
-            first[i] += 0.1 * (g - first[i]);
-            second[i] += 0.001 * (g * g - second[i]);
-            x[i] -= rate * (first[i] / slow) / ((second[i] / fast).sqrt() + 1e-8);
-        }
+        adam.descend(&mut x, &estimate.gradient);
         // An estimator that evaluates nothing must come to an end too.
         spent += estimate.evaluations.max(1);
         let done = spent + budget > course.evaluations || x.iter().any(|x| !x.is_finite());
@@ -227,5 +223,7 @@ mod tests {
         assert_eq!(curve.last().and_then(|point| point[1].as_f64()), Some(row.number("loss")));
         let again = measure(pair.0, pair.1, 20, &course);
         assert_eq!(SCHEMA.without_times(&row), SCHEMA.without_times(&again));
+        let dear = measure(pair.0, pair.1, 601, &course);
+        assert_eq!(dear.text("status"), "needs more", "{dear:?}");
     }
 }

@@ -6,7 +6,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A whole page.
-pub fn page(title: &str, lead: &str, chips: &[(String, String)], body: &str) -> String {
+pub fn page(title: &str, lead: &str, chips: &[(String, String)], body: &str, data: &str) -> String {
     let chip = |(name, value): &(String, String)| {
         format!("<li><span>{}</span> {}</li>", escape(name), escape(value))
     };
@@ -17,7 +17,7 @@ pub fn page(title: &str, lead: &str, chips: &[(String, String)], body: &str) -> 
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>\
          <style>{STYLE}</style></head>\n<body><header><h1>{title}</h1><p class=\"lead\">{lead}</p>\
          <ul class=\"chips\">{chips}</ul></header>\n<main>{body}</main>\n\
-         <footer>Written by supple-bench {}. The numbers are in cells.csv and cells.jsonl beside this page.\
+         <footer>Written by supple-bench {}. The numbers are in {data} beside this page.\
          </footer><script>{SCRIPT}</script></body></html>\n",
         env!("CARGO_PKG_VERSION")
     )
@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_page_is_whole_and_loads_nothing() {
-        let page = page("a", "b", &[("seed".into(), "<1>".into())], &figure("", "h", "<svg></svg>", "c"));
+        let page =
+            page("a", "b", &[("seed".into(), "<1>".into())], &figure("", "h", "<svg></svg>", "c"), "d");
         for tag in ["html", "head", "body", "main", "style", "script", "figure"] {
             assert_eq!(page.matches(&format!("</{tag}>")).count(), 1, "{tag}");
         }

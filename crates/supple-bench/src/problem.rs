@@ -91,6 +91,10 @@ impl Oracle for Solver {
         self.0.solve_many(n, thetas, ys)
     }
 
+    fn batch(&self, n: usize) -> Option<usize> {
+        self.0.batch(n)
+    }
+
     fn validate(&self, n: usize) -> Result<(), Error> {
         self.0.validate(n)
     }

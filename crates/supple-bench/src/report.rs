@@ -26,7 +26,8 @@ pub fn page_of(store: &Store) -> String {
         store.settings.iter().map(|(name, value)| (name.replace('_', " "), shown(value))).collect();
     let measured = rows.iter().filter(|row| row.is_measured()).count();
     chips.push(("cells".into(), format!("{measured} measured of {}", rows.len())));
-    page(title, lead, &chips, &(body + &failures(store.schema, &rows) + &glossary(store.schema)))
+    let body = body + &failures(store.schema, &rows) + &glossary(store.schema);
+    page(title, lead, &chips, &body, "cells.csv and cells.jsonl")
 }
 
 /// What could not be measured, and why; budgets that are too small are no failure.

@@ -41,6 +41,11 @@ impl Row {
     pub fn is_measured(&self) -> bool {
         self.text("status") == "measured"
     }
+
+    /// Whether it has been measured and no estimate was left out for not being finite: only then may it win.
+    pub fn is_whole(&self) -> bool {
+        self.is_measured() && self.0.get("non_finite").is_none_or(|_| self.number("non_finite") == 0.0)
+    }
 }
 
 /// What the rows of one kind of run have in common.

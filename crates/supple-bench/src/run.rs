@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Job<'a> {
     /// The columns that name it.
     pub keys: Row,
-    /// Measures it: a function of the settings of the run alone, times apart.
+    /// Measures it: a function of the settings of the run alone, but for times and for how early a time limit
+    /// cuts it.
     pub work: Box<dyn Fn() -> Row + Send + Sync + 'a>,
 }
 
@@ -43,8 +44,8 @@ impl FromStr for Shard {
 
 /// Measures the cells of a shard that the store has not yet, and stores each at once. Returns how many.
 ///
-/// Cells come in the order of `jobs`, `threads` at a time (0: as many as there are cores); their results do not
-/// depend on it.
+/// Cells come in the order of `jobs`, `threads` at a time (0: as many as there are cores). Their results do
+/// not depend on it, except where a time limit cuts a cell, which its row says.
 pub fn run(jobs: Vec<Job<'_>>, store: &mut Store, shard: Shard, threads: usize) -> Result<usize, String> {
     let schema = store.schema;
     let known: HashSet<String> = store.rows.iter().map(|row| schema.key(row)).collect();

@@ -6,6 +6,9 @@
 //! for a function $f$ with $m$ values of the points that the estimator chooses for parameters $x$ `(n)`. Value
 //! and gradient come from the same points. Second derivatives are refused.
 //!
+//! With several values, $c$ changes with $\bar y$. Estimators whose gradient is not linear in the cost (by ranks, or with
+//! something learnt) are for functions with one value, which is told as it is.
+//!
 //! Cost: the estimator's; the values at all points are kept for the gradient, the points are drawn again.
 //! Faults, for the item: $x$ with NaN, and whatever estimator and function report.
 
@@ -63,15 +66,21 @@ impl<E: Estimator, F: Supplies<E::Needs>> Estimated<E, F> {
     /// The gradient of one item.
     fn gradient(&self, x: &[f64], saved: &Saved, item: usize, dy: &[f64]) -> Result<Vec<f64>, Fault> {
         let asked = self.ask(x, saved.seed, item)?;
-        let product = |value: &[f64]| value.iter().zip(dy).map(|(v, dy)| v * dy).sum();
+        // One value is told as it is, for what has been learnt is of its size, and ranks have none.
+        let (weights, factor) = match *dy {
+            [factor] => (&[1.0][..], factor),
+            _ => (dy, 1.0),
+        };
+        let product = |value: &[f64]| value.iter().zip(weights).map(|(v, w)| v * w).sum();
         let costs: Vec<f64> = match self.m {
             0 => vec![0.0; asked.rows()],
             m => saved.values.chunks_exact(m).map(product).collect(),
         };
-        let slopes = self.function.supply(asked.rows(), &asked.points, dy)?;
+        let slopes = self.function.supply(asked.rows(), &asked.points, weights)?;
         let mut gradient = vec![0.0; x.len()];
         let told = Told { costs: &costs, slopes: &slopes };
         self.estimator.tell(x, &asked, told, &self.state, &mut gradient);
+        gradient.iter_mut().for_each(|g| *g *= factor);
         Ok(gradient)
     }
 }
@@ -195,6 +204,24 @@ mod tests {
             [[1.0, 0.0], [0.0, 1.0], [2.0, -3.0]].map(|dy| gradient(&operator(), &batch(), dy));
         let gap = (2.0 * first - 3.0 * second - both).iter().fold(0.0, |a: f64, b| a.max(b.abs()));
         assert!(gap < 1e-12, "{gap}");
+    }
+
+    #[test]
+    fn one_value_has_a_gradient_linear_in_its_cotangent_for_every_estimator() {
+        let cost = |x: &[f64], y: &mut [f64]| -> Result<(), Fault> {
+            y[0] = x[0] * x[0] - x[1];
+            Ok(())
+        };
+        let strategy = crate::smoothing::EvolutionStrategy::default();
+        let operator = Estimated { seed: Some(3), ..Estimated::new(strategy, cost, 1) };
+        let x = ndarray::arr1(&[0.3, 0.5]).into_dyn();
+        let slope = |dy: f64| {
+            let at = linearize(&operator, [x.view()]).unwrap();
+            let [dx] = at.vjp([ndarray::arr1(&[dy]).into_dyn().view()]).unwrap();
+            dx
+        };
+        assert!((slope(1e-6) * 1e6 - slope(1.0)).iter().all(|gap| gap.abs() < 1e-9));
+        assert!((slope(-1.0) + slope(1.0)).iter().all(|gap| gap.abs() < 1e-12));
     }
 
     #[test]

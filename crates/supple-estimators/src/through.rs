@@ -2,7 +2,7 @@
 //!
 //! $$ \mathrm{E} f(\phi(x)), \qquad g = \frac1S \sum_s J_\phi^\top \nabla f(\phi_s(x)) $$
 //!
-//! for an operator $\phi$ that may draw: a relaxed or a straight-through sample, a solver with a stand-in for
+//! for an operator $\phi$ with as many outputs as inputs, which may draw: a relaxed or a straight-through sample, a solver with a stand-in for
 //! its gradient, a relaxation. What the result is biased towards is the operator's affair; its name says it.
 //!
 //! Cost: one evaluation and one gradient of $f$ for each sample; the operator twice forward and once backward.
@@ -10,9 +10,10 @@
 use crate::estimator::{add_rows, check_budget};
 use crate::{Asked, Draws, Estimator, Gradients, Told};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
-use supple_core::{Error, Fault, Gradient, Inputs, Mode, Operator, Options, evaluate, linearize};
+use supple_core::{Error, Fault, Gradient, Inputs, Mode, Operator, Options, Signature, evaluate, linearize};
 
-/// The gradient through an operator, for functions that have gradients.
+/// The gradient through an operator, for functions that have gradients. With an operator that draws nothing, all
+/// samples are the same: one evaluation will do.
 ///
 /// ```
 /// use supple_core::{Fault, Mode};
@@ -56,6 +57,12 @@ impl<P: Operator, M: Fn(u64) -> P + Send + Sync> Estimator for Through<M> {
 
     fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error> {
         check_budget(Self::NAME, evaluations, 1)?;
+        let signature = Signature::of(P::NAME, P::SIGNATURE)?;
+        let [input, output] = [&signature.inputs[0].core, &signature.outputs[0].core];
+        if !signature.elementwise && (input.len() != 1 || input != output) {
+            let requirement = "one with as many outputs as inputs, such as x(n) -> y(n)";
+            return Err(Error::argument(Self::NAME, "operator", requirement, P::SIGNATURE));
+        }
         (self.operator)(0).validate(&[n])
     }
 
@@ -106,5 +113,21 @@ fn fault(error: Error) -> Fault {
     match error {
         Error::Fault { fault, .. } => fault,
         other => Fault::Oracle(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use supple_ops::order::{NeuralSortPermutation, SoftRank};
+
+    #[test]
+    fn operators_of_other_shapes_are_refused() {
+        let matrix = Through::new(|_| NeuralSortPermutation::default(), Mode::Soft);
+        let error = matrix.validate(3, 1).unwrap_err().to_string();
+        assert!(error.contains("`operator` must be one with as many outputs as inputs"), "{error}");
+        let ranks = Through::new(|_| SoftRank { softness: -1.0, ..SoftRank::default() }, Mode::Soft);
+        assert!(ranks.validate(3, 1).unwrap_err().to_string().contains("softness"));
+        assert!(Through::new(|_| SoftRank::default(), Mode::Soft).validate(3, 1).is_ok());
     }
 }

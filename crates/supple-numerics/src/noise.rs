@@ -151,9 +151,13 @@ impl Noise {
                 exp_slice(z);
                 z.iter_mut().for_each(|z| *z = 1.0 - *z);
             }
-            Noise::Laplace => z.iter_mut().for_each(|z| *z = z.signum()),
+            // Symmetric at the kink, which fixed designs hit.
+            Noise::Laplace => z.iter_mut().filter(|z| **z != 0.0).for_each(|z| *z = z.signum()),
             Noise::Cauchy => z.iter_mut().for_each(|z| *z = 2.0 * *z / (1.0 + *z * *z)),
-            Noise::Triangular => z.iter_mut().for_each(|z| *z = (1.0 / (1.0 - z.abs())).copysign(*z)),
+            Noise::Triangular => {
+                let beside = z.iter_mut().filter(|z| **z != 0.0);
+                beside.for_each(|z| *z = (1.0 / (1.0 - z.abs())).copysign(*z));
+            }
             Noise::Uniform => z.fill(0.0),
         }
     }

@@ -5,7 +5,7 @@ use crate::error::Error;
 use std::sync::Arc;
 use supple_core::{Args, Fault, Gradient, Operator, Point, Real, Scratch, Stream};
 use supple_estimators::{Asked, Draws, Estimator, Gradients, Told, Values};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, with_grad};
 
 /// How much an estimate may take, and where its random numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl Needs for Gradients {
 /// weights of a network, by LibTorch's own autograd. Where the estimator needs the gradient of the costs at the
 /// points, it comes from there too. Second derivatives in `x` are refused.
 ///
-/// An estimator that learns is told of one item after the other.
+/// An estimator that learns is told of one item after the other, and every item's gradient is made with the state
+/// that came in. Of several values nothing is learnt.
 ///
 /// # Errors
 /// Parameters, lengths and budgets that the estimator refuses; a function whose result has another shape;
@@ -84,34 +85,31 @@ where
     let items = Items::new(estimator, x, sampling, state)?;
     let points = items.points(x)?;
     let points = if E::Needs::GRADIENTS { points.f_set_requires_grad(true)? } else { points };
-    let values = function(&points);
+    let values = match E::Needs::GRADIENTS {
+        true => with_grad(|| function(&points)),
+        false => function(&points),
+    };
     let m = items.check_values::<E>(&values)?;
-    let mean = items.mean(&values, m.is_some())?;
-    let costs = to_host(&values)?;
-    let kind = x.kind();
+    if m == Some(1) {
+        // A cost all the same.
+        let (mean, state) = items.scalar(estimator, x, state, &points, &values.f_squeeze_dim(-1)?)?;
+        return Ok((mean.f_unsqueeze(-1)?, state));
+    }
     if let Some(m) = m {
+        let mean = items.mean(&values, true)?;
+        let costs = to_host(&values)?;
         let told = Vector {
             estimator: estimator.clone(),
             state: state.clone(),
             asked: items.asked.into(),
+            rows: items.rows,
             values: costs.into(),
             m,
         };
         let [y] = apply(&told, [x, &mean])?;
         return Ok((y, state.clone()));
     }
-    let slopes = match E::Needs::GRADIENTS {
-        true => {
-            let sum = values.f_sum(values.kind())?;
-            let slopes = Tensor::f_run_backward(&[sum], &[&points], true, false)?;
-            to_host(&slopes[0])?
-        }
-        false => vec![],
-    };
-    let (gradient, state) = items.tell(estimator, state, &costs, &slopes);
-    let gradient = Tensor::f_from_slice(&gradient)?.f_reshape(x.size())?.f_to_kind(kind)?;
-    let [y] = apply(&Attached, [x, &gradient.f_to_device(x.device())?, &mean])?;
-    Ok((y, state))
+    items.scalar(estimator, x, state, &points, &values)
 }
 
 /// A batch on the host, and what the estimator asks of each item.
@@ -119,6 +117,7 @@ struct Items<P> {
     x: Vec<f64>,
     n: usize,
     batch: Vec<i64>,
+    /// The most points of an item; those with fewer repeat their first, which counts for nothing.
     rows: usize,
     width: usize,
     asked: Vec<Asked<P>>,
@@ -157,17 +156,19 @@ impl<P> Items<P> {
             asked.map_err(|fault| supple_core::Error::Fault { operator, item, fault })
         };
         let asked: Vec<Asked<P>> = (0..count).map(ask).collect::<Result<_, _>>()?;
-        let rows = asked.first().map_or(1, Asked::rows);
-        if let Some(other) = asked.iter().find(|asked| asked.rows() != rows) {
-            let requirement = format!("such that all items take {rows} points");
-            return Err(refuse("x", &requirement, other.rows().to_string()));
-        }
+        let rows = asked.iter().map(Asked::rows).max().unwrap_or(1);
         Ok(Self { x: host, n, batch, rows, width: estimator.width(n), asked })
     }
 
     /// All points, of the dtype and on the device of `x`.
     fn points(&self, x: &Tensor) -> Result<Tensor, Error> {
-        let points: Vec<f64> = self.asked.iter().flat_map(|asked| asked.points.iter().copied()).collect();
+        let mut points = Vec::with_capacity(self.asked.len() * self.rows * self.width);
+        for asked in &self.asked {
+            points.extend_from_slice(&asked.points);
+            for _ in asked.rows()..self.rows {
+                points.extend_from_slice(&asked.points[..self.width]);
+            }
+        }
         let shape = [&self.batch[..], &[self.rows as i64, self.width as i64]].concat();
         let points = Tensor::f_from_slice(&points)?.f_reshape(shape)?;
         Ok(points.f_to_kind(x.kind())?.f_to_device(x.device())?)
@@ -195,7 +196,12 @@ impl<P> Items<P> {
 
     /// The weighted mean over points, in the graph of the function.
     fn mean(&self, values: &Tensor, vector: bool) -> Result<Tensor, Error> {
-        let weights: Vec<f64> = self.asked.iter().flat_map(|asked| asked.weights.iter().copied()).collect();
+        let padded = |asked: &Asked<P>| {
+            let mut weights = asked.weights.clone();
+            weights.resize(self.rows, 0.0);
+            weights
+        };
+        let weights: Vec<f64> = self.asked.iter().flat_map(padded).collect();
         let shape = [&self.batch[..], &[self.rows as i64]].concat();
         let weights = Tensor::f_from_slice(&weights)?.f_reshape(shape)?;
         let weights = weights.f_to_kind(values.kind())?.f_to_device(values.device())?;
@@ -206,7 +212,36 @@ impl<P> Items<P> {
         Ok((values * weights).f_sum_dim_intlist(axis, false, None)?)
     }
 
-    /// The gradients of all items, and what has been learnt.
+    /// The mean of costs, with the gradient that the estimator makes of them, and what has been learnt.
+    fn scalar<E>(
+        &self,
+        estimator: &E,
+        x: &Tensor,
+        state: &E::State,
+        points: &Tensor,
+        values: &Tensor,
+    ) -> Result<(Tensor, E::State), Error>
+    where
+        E: Estimator<Plan = P>,
+        E::Needs: Needs,
+    {
+        let mean = self.mean(values, false)?;
+        let slopes = match E::Needs::GRADIENTS {
+            // The points belong to it even where the costs do not depend on them.
+            true => {
+                let sum = with_grad(|| values.sum(values.kind()) + (points * 0.0).sum(points.kind()));
+                to_host(&Tensor::f_run_backward(&[sum], &[points], true, false)?[0])?
+            }
+            false => vec![],
+        };
+        let (gradient, state) = self.tell(estimator, state, &to_host(values)?, &slopes);
+        let gradient = Tensor::f_from_slice(&gradient)?.f_reshape(x.size())?.f_to_kind(x.kind())?;
+        let [y] = apply(&Attached, [x, &gradient.f_to_device(x.device())?, &mean])?;
+        Ok((y, state))
+    }
+
+    /// The gradients of all items, each with the state that came in, and what has been learnt of one after the
+    /// other.
     fn tell<E: Estimator<Plan = P>>(
         &self,
         estimator: &E,
@@ -214,17 +249,26 @@ impl<P> Items<P> {
         costs: &[f64],
         slopes: &[f64],
     ) -> (Vec<f64>, E::State) {
-        let (mut gradients, mut state) = (vec![0.0; self.x.len()], state.clone());
+        let (mut gradients, mut learnt) = (vec![0.0; self.x.len()], state.clone());
+        let mut scrap = vec![0.0; self.n];
+        let width = if slopes.is_empty() { 0 } else { self.width };
         for (item, asked) in self.asked.iter().enumerate() {
-            let width = slopes.len() / self.asked.len();
-            let told = Told {
-                costs: &costs[item * self.rows..][..self.rows],
-                slopes: &slopes[item * width..][..width],
-            };
+            let (first, rows) = (item * self.rows, asked.rows());
+            let told =
+                Told { costs: &costs[first..][..rows], slopes: &slopes[first * width..][..rows * width] };
             let range = item * self.n..(item + 1) * self.n;
-            state = estimator.tell(&self.x[range.clone()], asked, told, &state, &mut gradients[range]);
+            let x = &self.x[range.clone()];
+            let next = estimator.tell(x, asked, told, state, &mut gradients[range]);
+            learnt = if item == 0 {
+                next
+            } else if size_of::<E::State>() > 0 {
+                scrap.fill(0.0);
+                estimator.tell(x, asked, told, &learnt, &mut scrap)
+            } else {
+                learnt
+            };
         }
-        (gradients, state)
+        (gradients, learnt)
     }
 }
 
@@ -272,17 +316,20 @@ struct Vector<E: Estimator> {
     estimator: E,
     state: E::State,
     asked: Arc<[Asked<E::Plan>]>,
+    /// Rows of values for each item, with those that count for nothing.
+    rows: usize,
     values: Arc<[f64]>,
     m: usize,
 }
 
 impl<E: Estimator + Clone> Clone for Vector<E> {
     fn clone(&self) -> Self {
-        let Self { estimator, state, asked, values, m } = self;
+        let Self { estimator, state, asked, rows, values, m } = self;
         Self {
             estimator: estimator.clone(),
             state: state.clone(),
             asked: asked.clone(),
+            rows: *rows,
             values: values.clone(),
             m: *m,
         }
@@ -316,12 +363,11 @@ impl<E: Estimator> Operator<2> for Vector<E> {
         dvalue.copy_from_slice(dy);
         let numbers = |x: &[T]| x.iter().map(|x| x.as_f64()).collect::<Vec<_>>();
         let (x, dy, asked) = (numbers(at.x[0]), numbers(dy), &self.asked[at.item]);
-        let rows = asked.rows();
         let product = |row: usize| {
-            let value = &self.values[(at.item * rows + row) * self.m..][..self.m];
+            let value = &self.values[(at.item * self.rows + row) * self.m..][..self.m];
             value.iter().zip(&dy).map(|(v, dy)| v * dy).sum()
         };
-        let costs: Vec<f64> = (0..rows).map(product).collect();
+        let costs: Vec<f64> = (0..asked.rows()).map(product).collect();
         let mut gradient = vec![0.0; x.len()];
         self.estimator.tell(&x, asked, Told { costs: &costs, slopes: &[] }, &self.state, &mut gradient);
         dx.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = T::of(g));

@@ -4,7 +4,7 @@ mod common;
 
 use common::assert_close;
 use std::sync::Arc;
-use supple_estimators::discrete::{Bernoulli, Nvil, Rebar, Reinforce};
+use supple_estimators::discrete::{Bernoulli, Categorical, Nvil, Rebar, Reinforce, WithoutReplacement};
 use supple_estimators::smoothing::Pathwise;
 use supple_estimators::{Baseline, Estimated, Smoothing};
 use supple_ops::perturb::PerturbedArgmax;
@@ -74,6 +74,9 @@ fn gradients_of_the_function_come_from_its_graph() {
     let (mean, ()) =
         estimate(&pathwise, &x, SAMPLING, &(), |p| p.square().sum_dim_intlist(-1, false, None)).unwrap();
     assert_close(&gradient(&mean, &x), &(x.detach() * 2.0), 1e-6);
+    // Costs that do not depend on the points have no slope.
+    let (mean, ()) = estimate(&pathwise, &x, SAMPLING, &(), |p| p.detach().select(-1, 0)).unwrap();
+    assert_close(&gradient(&mean, &x), &x.zeros_like().detach(), 0.0);
     let vector = estimate(&pathwise, &x, SAMPLING, &(), |p| p.square()).unwrap_err().to_string();
     assert!(vector.contains("`function` must be one value for each point"), "{vector}");
 }
@@ -93,6 +96,35 @@ fn discrete_samples_and_what_is_learned() {
     assert!(state.square > 0.0);
     let (_, state) = estimate(&Nvil::new(Bernoulli), &x, many, &Default::default(), cost).unwrap();
     assert_ne!(state, Default::default());
+    // A last axis of one value is a cost too.
+    let column = |b: &Tensor| cost(b).unsqueeze(-1);
+    let (mean, learnt) = estimate(&Nvil::new(Bernoulli), &x, many, &Default::default(), column).unwrap();
+    assert_eq!((mean.size(), learnt), (vec![2, 3, 1], state));
+}
+
+#[test]
+fn common_numbers_do_not_bias_what_learns() {
+    // The second item's baseline may not be made of its own sample.
+    let x = Tensor::zeros([2, 1], (Kind::Double, tch::Device::Cpu)).set_requires_grad(true);
+    let one = Sampling { evaluations: 1, seed: Some(1), common: true };
+    let cost = |b: &Tensor| b.select(-1, 0) + 1.0;
+    let (mean, _) = estimate(&Nvil::new(Bernoulli), &x, one, &Default::default(), cost).unwrap();
+    let g = gradient(&mean, &x);
+    assert_close(&g.get(0), &g.get(1), 0.0);
+    assert_ne!(g.double_value(&[1, 0]), 0.0);
+}
+
+#[test]
+fn items_may_take_different_numbers_of_points() {
+    let x = Tensor::from_slice2(&[[0.0, 0.5, 1.0], [0.0, 0.5, f64::NEG_INFINITY]]).set_requires_grad(true);
+    let three = Sampling { evaluations: 3, seed: Some(1), common: false };
+    let estimator = WithoutReplacement { distribution: Categorical::default() };
+    let weights = Tensor::from_slice(&[1.0, -2.0, 3.0]);
+    let (mean, ()) = estimate(&estimator, &x, three, &(), |b| b.matmul(&weights)).unwrap();
+    // All values are drawn: it is exact.
+    let exact = x.softmax(-1, None).matmul(&weights);
+    assert_close(&mean, &exact, 1e-12);
+    assert_close(&gradient(&mean, &x), &gradient(&exact, &x), 1e-12);
 }
 
 #[test]

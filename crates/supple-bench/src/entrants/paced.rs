@@ -11,7 +11,7 @@ pub(super) struct Paced {
     pub bias: Option<&'static str>,
     /// Evaluations that one of its samples takes.
     pub each: usize,
-    /// Most samples that make sense.
+    /// Most samples that make sense; 1 where nothing is random.
     pub most: usize,
     /// Fewest evaluations for a number of parameters.
     pub least: fn(usize) -> usize,
@@ -36,6 +36,10 @@ impl Runner for Paced {
 
     fn bias(&self) -> Option<&'static str> {
         self.bias.or_else(|| self.runner.bias())
+    }
+
+    fn is_random(&self) -> bool {
+        self.most > 1
     }
 
     fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error> {

@@ -6,7 +6,9 @@ use super::entrant;
 use super::paced::Paced;
 use crate::entrant::{Entrant, Run, Runner};
 use crate::problem::{Cost, Solver, Target};
-use supple_core::{Error, Mode, Operator};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use supple_core::{Error, Fault, Mode, Operator};
 use supple_estimators::smoothing::Noise;
 use supple_estimators::{Budget, Estimate, Through, estimate};
 use supple_ops::decision::{
@@ -70,11 +72,8 @@ pub fn all() -> Vec<Entrant> {
             },
         ),
         entrant("regularized_argmax", "the cost at a regularised solution (Niculae et al. 2018)", |t| {
-            let (_, oracle, softness, _) = solved(t)?;
-            through(t, REGULARIZED, [1, 1], move |_| RegularizedArgmax {
-                softness,
-                ..RegularizedArgmax::new(oracle.clone())
-            })
+            let (cost, solver, softness, _) = solved(t)?;
+            Some(Box::new(Regularized { cost, solver, softness }))
         }),
     ]
 }
@@ -131,6 +130,62 @@ impl Runner for AtMean {
 
     fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error> {
         check("perturbed_argmax", &self.solver, n, evaluations, 1)
+    }
+}
+
+/// A regularised solver: as many solves as its method takes steps, which the parameters decide.
+struct Regularized {
+    cost: Cost,
+    solver: Solver,
+    softness: f64,
+}
+
+impl Runner for Regularized {
+    fn estimate(&mut self, x: &[f64], evaluations: usize, seed: u64) -> Result<Estimate, Error> {
+        let solves = Arc::new(AtomicUsize::new(0));
+        let operator = |_| {
+            let counted = Counted { solver: self.solver.clone(), solves: solves.clone() };
+            RegularizedArgmax { softness: self.softness, ..RegularizedArgmax::new(counted) }
+        };
+        let through = Through::new(operator, Mode::Soft);
+        let (found, ()) = estimate(&through, &self.cost, x, Budget::new(1, seed), &())?;
+        // `Through` goes forward twice, the same way, where a layer does once; backward takes none.
+        let solves = solves.load(Ordering::Relaxed) / 2;
+        if solves > evaluations {
+            let least = format!("at least {solves}");
+            return Err(Error::argument("regularized_argmax", "evaluations", least, evaluations));
+        }
+        Ok(Estimate { evaluations: solves, ..found })
+    }
+
+    fn bias(&self) -> Option<&'static str> {
+        Some(REGULARIZED)
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    /// How many solves it takes is known only at the parameters: `estimate` refuses the rest.
+    fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error> {
+        check("regularized_argmax", &self.solver, n, evaluations, 1)
+    }
+}
+
+/// A solver that counts.
+struct Counted {
+    solver: Solver,
+    solves: Arc<AtomicUsize>,
+}
+
+impl Oracle for Counted {
+    fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
+        self.solves.fetch_add(1, Ordering::Relaxed);
+        self.solver.solve(theta, y)
+    }
+
+    fn validate(&self, n: usize) -> Result<(), Error> {
+        self.solver.validate(n)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Niepert, Minervini and Franceschi, *Implicit MLE: backpropagating through discrete exponential family
 //! distributions*, NeurIPS 2021.
 
-use super::maps::{Method, figures, said, score};
-use super::{Claim, Outcome, Verdict, lead};
+use super::maps::{Method, figures, keeps_up, score};
+use super::{Claim, Outcome};
 use supple_core::Error;
 
 /// These claims.
@@ -16,9 +16,6 @@ pub fn claims() -> Vec<Claim> {
 
 fn imle(seed: u64) -> Result<Outcome, Error> {
     let (imle, blackbox) = (score(Method::Imle, seed)?, score(Method::Blackbox, seed)?);
-    let ahead = lead(&imle.optimal, &blackbox.optimal);
-    let mut figures = [figures(Method::Imle, &imle), figures(Method::Blackbox, &blackbox)].concat();
-    figures.push(("lead of I-MLE in standard errors".into(), ahead));
-    let rule = "I-MLE is not behind by more than 2 standard errors";
-    Ok(Outcome { figures, verdict: Verdict::of(&[ahead > -2.0]), said: said(rule) })
+    let figures = [figures(Method::Imle, &imle), figures(Method::Blackbox, &blackbox)].concat();
+    Ok(keeps_up("I-MLE", figures, &imle, &blackbox))
 }

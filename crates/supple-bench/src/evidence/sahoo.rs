@@ -1,8 +1,8 @@
 //! Sahoo, Paulus, Vlastelica, Musil, Kuleshov and Martius, *Backpropagation through combinatorial algorithms:
 //! identity with projection works*, ICLR 2023.
 
-use super::maps::{Method, figures, said, score};
-use super::{Claim, Outcome, Verdict, lead};
+use super::maps::{Method, figures, keeps_up, score};
+use super::{Claim, Outcome};
 use supple_core::Error;
 
 /// These claims.
@@ -16,9 +16,6 @@ pub fn claims() -> Vec<Claim> {
 
 fn identity(seed: u64) -> Result<Outcome, Error> {
     let (identity, blackbox) = (score(Method::Identity, seed)?, score(Method::Blackbox, seed)?);
-    let ahead = lead(&identity.optimal, &blackbox.optimal);
-    let mut figures = [figures(Method::Identity, &identity), figures(Method::Blackbox, &blackbox)].concat();
-    figures.push(("lead of the identity in standard errors".into(), ahead));
-    let rule = "the identity is not behind by more than 2 standard errors";
-    Ok(Outcome { figures, verdict: Verdict::of(&[ahead > -2.0]), said: said(rule) })
+    let figures = [figures(Method::Identity, &identity), figures(Method::Blackbox, &blackbox)].concat();
+    Ok(keeps_up("the identity", figures, &identity, &blackbox))
 }

@@ -29,7 +29,7 @@ const ENCODER_SCALE: f64 = 1.5;
 type Image = [f64; PIXELS];
 
 /// The images, with ink from 0 to 1.
-fn images() -> Vec<Image> {
+pub(crate) fn images() -> Vec<Image> {
     let text = include_str!("../../data/digits.txt");
     let image = |line: &str| {
         let mut image = [0.0; PIXELS];

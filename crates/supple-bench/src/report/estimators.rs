@@ -75,7 +75,8 @@ fn part(rows: &[&Row]) -> String {
     let colours: Colours<'_> = ranked.iter().take(8).enumerate().map(|(i, r)| (r.estimator, i)).collect();
     let mut html = format!(
         "<p>The mean squared error of one estimate with {last} evaluations, as a multiple of the best on each \
-         problem, and the geometric mean of these. 1 is the best; the stronger the colour, the better. The \
+         problem, and the geometric mean of these. Cells with estimates that were not finite are left out. 1 \
+         is the best; the stronger the colour, the better. The \
          first eight keep their colours in all plots; the others are grey: point at one to see its \
          name.</p>{}",
         heat(&ranked, &last_rows, &colours)
@@ -203,10 +204,10 @@ fn lines(rows: &[&Row], colours: &Colours<'_>, labelled: &dyn Fn(&str) -> bool, 
 }
 
 fn errors(problem: &str, rows: &[&Row], at_last: &[&Row], colours: &Colours<'_>) -> String {
-    let errors: Vec<f64> = at_last.iter().map(|row| row.number("mse")).collect();
+    let whole: Vec<&&Row> = at_last.iter().filter(|row| row.is_whole()).collect();
+    let errors: Vec<f64> = whole.iter().map(|row| row.number("mse")).collect();
     let least = best(&errors);
-    let champion =
-        at_last.iter().find(|row| Some(row.number("mse")) == least).map(|row| row.text("estimator"));
+    let champion = whole.iter().find(|row| Some(row.number("mse")) == least).map(|row| row.text("estimator"));
     let labelled = |estimator: &str| colours.contains_key(estimator) || Some(estimator) == champion;
     let description = match (champion, least) {
         (Some(name), Some(mse)) => format!("{name} has the least error of all: {}.", short(mse)),
@@ -265,7 +266,7 @@ fn cosines(problem: &str, rows: &[&Row], colours: &Colours<'_>) -> String {
 
 fn numbers(rows: &[&Row], last: f64, colours: &Colours<'_>) -> String {
     let at_last: Vec<&&Row> = rows.iter().filter(|row| row.number("budget") == last).collect();
-    let errors: Vec<f64> = at_last.iter().filter(|row| row.is_measured()).map(|r| r.number("mse")).collect();
+    let errors: Vec<f64> = at_last.iter().filter(|row| row.is_whole()).map(|r| r.number("mse")).collect();
     let least = best(&errors);
     let line = |row: &&&Row| {
         let estimator = row.text("estimator");
@@ -280,7 +281,11 @@ fn numbers(rows: &[&Row], last: f64, colours: &Colours<'_>) -> String {
             format!("{} <span class=\"quiet\">± {error}</span>", short(row.number(name)))
         };
         let mse = with_error("mse");
-        cells.push(if Some(row.number("mse")) == least { format!("<b>{mse}</b>") } else { mse });
+        cells.push(if row.is_whole() && Some(row.number("mse")) == least {
+            format!("<b>{mse}</b>")
+        } else {
+            mse
+        });
         cells.push(match is_biased(row) {
             true => format!("<span class=\"biased\">{}</span>", short(row.number("bias"))),
             false => format!("<span class=\"quiet\">none beyond {}</span>", short(row.number("bias_error"))),

@@ -19,10 +19,11 @@ pub struct Ranked<'a> {
 }
 
 /// Ranks the estimators in rows of one budget: those that took part in at least half of the problems first.
+/// Cells with estimates that were not finite do not count.
 pub fn rank<'a>(rows: &[&'a Row]) -> Vec<Ranked<'a>> {
     let error = |row: &Row| row.number("mse").max(EXACT);
     let mut least: HashMap<&str, f64> = HashMap::new();
-    let measured = || rows.iter().copied().filter(|row| row.is_measured() && !row.number("mse").is_nan());
+    let measured = || rows.iter().copied().filter(|row| row.is_whole() && !row.number("mse").is_nan());
     for row in measured() {
         let least = least.entry(row.text("problem")).or_insert(f64::INFINITY);
         *least = least.min(error(row));
@@ -71,6 +72,17 @@ mod tests {
         assert!((ranked[0].score - 4f64.cbrt()).abs() < 1e-12);
         assert!((ranked[1].score - 9f64.cbrt()).abs() < 1e-12);
         assert_eq!(ranked[1].ratios["q"], 9.0);
+    }
+
+    #[test]
+    fn estimates_left_out_do_not_win() {
+        let cell = |estimator: &str, mse: f64, lost: u64| {
+            let row = Row::default().with("problem", "p").with("estimator", estimator).with("mse", mse);
+            row.with("status", "measured").with("non_finite", lost)
+        };
+        let rows = [cell("broken", 0.1, 1), cell("good", 1.0, 0)];
+        let ranked = rank(&rows.iter().collect::<Vec<_>>());
+        assert_eq!(ranked.iter().map(|r| (r.estimator, r.score)).collect::<Vec<_>>(), [("good", 1.0)]);
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Estimator for Arm {
     }
 
     fn ask(&self, x: &[f64], evaluations: usize, _: &(), draws: Draws) -> Result<Asked<Vec<f64>>, Fault> {
+        super::check_samples(x)?;
         Ok(pairs(x, evaluations / 2, draws))
     }
 

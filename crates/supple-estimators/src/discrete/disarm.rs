@@ -10,7 +10,7 @@
 //! 2020 (U2G).
 
 use super::arm::pairs;
-use super::{Bernoulli, Discrete, mode};
+use super::{Bernoulli, Discrete, check_samples, mode};
 use crate::estimator::check_budget;
 use crate::{Asked, Draws, Estimator, Told, Values};
 use supple_core::{Error, Fault};
@@ -47,6 +47,7 @@ impl Estimator for DisArm {
     }
 
     fn ask(&self, x: &[f64], evaluations: usize, _: &(), draws: Draws) -> Result<Asked<()>, Fault> {
+        check_samples(x)?;
         let Asked { points, weights, .. } = pairs(x, evaluations / 2, draws);
         Ok(Asked { points, weights, plan: () })
     }

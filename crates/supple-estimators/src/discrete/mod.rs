@@ -13,7 +13,8 @@
 //! | [`Rebar`] | independent | gradients | 2 a sample | $f$ of a relaxed sample, times a factor: learned |
 //! | [`MuProp`] | independent | gradients | 1 a sample, 1 more | a first-order expansion about the mean |
 //!
-//! All of them are right in expectation, for any function; [`Nvil`] may be asked to scale. Independent are
+//! All of them are right in expectation, for any function; but [`Rebar`] asks for one that is continuous between the
+//! values of $b$, and [`MuProp`] for one with a value and a gradient at the mean. [`Nvil`] may be asked to scale. Independent are
 //! [`Bernoulli`] and [`Categorical`]. Estimators that learn take what they have learned and return it.
 
 mod arm;
@@ -40,6 +41,18 @@ pub use supple_numerics::discrete::{Bernoulli, Categorical, Discrete, PlackettLu
 pub use without_replacement::WithoutReplacement;
 
 use crate::Draws;
+use supple_core::Fault;
+
+/// Refuses logits without a distribution, of which samples are NaN.
+fn check_samples(points: &[f64]) -> Result<(), Fault> {
+    match points.iter().any(|b| b.is_nan()) {
+        true => {
+            let requirement = "logits with a distribution";
+            Err(Fault::Domain { argument: "x", requirement, value: f64::NAN })
+        }
+        false => Ok(()),
+    }
+}
 
 /// Rows of independent samples.
 fn samples(distribution: &impl Discrete, x: &[f64], draws: Draws, count: usize) -> Vec<f64> {

@@ -13,7 +13,7 @@
 //! 2016.
 
 use super::independent::dot;
-use super::{Independent, mean, mode};
+use super::{Independent, check_samples, mean, mode};
 use crate::estimator::{add_rows, check_budget};
 use crate::{Asked, Draws, Estimator, Gradients, Told};
 use supple_core::{Error, Fault};
@@ -59,6 +59,7 @@ impl<D: Independent> Estimator for MuProp<D> {
         let samples = evaluations - 1;
         let mut points = super::samples(&self.distribution, x, draws, samples);
         points.extend(mean(&self.distribution, x));
+        check_samples(&points)?;
         let mut weights = vec![1.0 / samples as f64; samples];
         weights.push(0.0);
         Ok(Asked { points, weights, plan: () })

@@ -104,6 +104,7 @@ impl<D: Discrete> Estimator for Nvil<D> {
 
     fn ask(&self, x: &[f64], evaluations: usize, _: &NvilState, draws: Draws) -> Result<Asked<()>, Fault> {
         let points = super::samples(&self.distribution, x, draws, evaluations);
+        super::check_samples(&points)?;
         Ok(Asked { points, weights: vec![1.0 / evaluations as f64; evaluations], plan: () })
     }
 

@@ -9,7 +9,8 @@
 //! that both samples are the same number. That takes two evaluations, not three, for the same variance or a
 //! tenth more.
 //!
-//! Right in expectation for any η, and any function that has values and gradients between the values of $b$.
+//! Right in expectation for any η, and any function that is continuous between the values of $b$ and has gradients there;
+//! of a step at ½, the control is the cost itself, and nothing is left.
 //! η is learned: that of least variance is a ratio of two moments, of which the state holds running means.
 //! The softness is not, for that would take second derivatives of $f$.
 //!
@@ -112,6 +113,7 @@ impl<D: Independent> Estimator for Rebar<D> {
         plan.iter().for_each(|relaxed| points.extend_from_slice(&relaxed.zeta));
         let mut weights = vec![1.0 / samples as f64; samples];
         weights.resize(2 * samples, 0.0);
+        super::check_samples(&points)?;
         Ok(Asked { points, weights, plan })
     }
 

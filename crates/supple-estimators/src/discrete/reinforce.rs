@@ -60,6 +60,7 @@ impl<D: Discrete> Estimator for Reinforce<D> {
             points.extend(super::mode(&self.distribution, x));
             weights.push(0.0);
         }
+        super::check_samples(&points)?;
         Ok(Asked { points, weights, plan: () })
     }
 

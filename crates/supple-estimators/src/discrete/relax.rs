@@ -145,6 +145,7 @@ impl<D: Independent> Estimator for Relax<D> {
             return Err(Fault::Domain { argument: "state", requirement, value: state.len() as f64 });
         }
         let (points, plan) = Relaxed::rows(&self.distribution, x, self.softness, draws, evaluations);
+        super::check_samples(&points)?;
         Ok(Asked { points, weights: vec![1.0 / evaluations as f64; evaluations], plan })
     }
 

@@ -15,8 +15,8 @@
 //! Several variables are drawn by a beam search: a prefix has the largest perturbed log probability of all
 //! that begin with it, and only the k largest prefixes go on.
 //!
-//! Cost: one evaluation for each of k values; beside them $O(k)$ for each class of each variable, and the
-//! probabilities of the sets, in $O(k^3)$: 0.2 s for k = 256.
+//! Cost: one evaluation for each of k values, of which there are at most 512; beside them $O(k v)$ for each class of
+//! each of v variables, and the probabilities of the sets, in $O(k^3)$: 0.2 s for k = 256.
 //!
 //! Fault: logits without a distribution.
 //!
@@ -30,6 +30,9 @@ use ndarray::Array2;
 use supple_core::{Error, Fault, Stream};
 use supple_numerics::noise::Noise;
 use supple_numerics::simplex::largest;
+
+/// As many values are drawn at most, whatever the budget: the probabilities of the sets would take too long.
+const MOST: usize = 512;
 
 /// The score function estimator on samples that are all different, with a baseline of its own.
 ///
@@ -73,7 +76,7 @@ impl<D: Independent> Estimator for WithoutReplacement<D> {
         if let Some(&value) = variables.iter().flatten().find(|p| p.is_nan()) {
             return Err(Fault::Domain { argument: "x", requirement: "logits with a distribution", value });
         }
-        let (set, rest) = draw(&variables, evaluations, &mut draws.stream(0));
+        let (set, rest) = draw(&variables, evaluations.min(MOST), &mut draws.stream(0));
         let p: Vec<f64> = set.iter().map(|value| value.log_probability.exp()).collect();
         let (weights, plan) = ratios(&p, rest);
         let mut points = vec![0.0; set.len() * x.len()];

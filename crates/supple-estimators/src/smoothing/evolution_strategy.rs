@@ -4,7 +4,7 @@
 //!
 //! with utilities $u_s$ that depend on the rank of the cost among the $S$ samples only: evenly spaced from
 //! $-\tfrac12$ for the least to $\tfrac12$ for the largest (Salimans et al.), or those of natural evolution
-//! strategies, $\tfrac1S - \max(0, \ln(\tfrac S2 + 1) - \ln r) / \sum_j \max(0, \ln(\tfrac S2 + 1) - \ln j)$ for the
+//! strategies, $1 - S \max(0, \ln(\tfrac S2 + 1) - \ln r) / \sum_j \max(0, \ln(\tfrac S2 + 1) - \ln j)$ for the
 //! $r$-th least (Wierstra et al.), for which only the better half counts. Equal costs share the mean of
 //! their utilities.
 //!
@@ -77,6 +77,9 @@ impl Estimator for EvolutionStrategy {
     }
 
     fn tell(&self, _: &[f64], asked: &Asked<Vec<f64>>, told: Told<'_>, _: &(), gradient: &mut [f64]) {
+        if told.costs.iter().any(|cost| cost.is_nan()) {
+            return gradient.fill(f64::NAN); // a cost without a rank
+        }
         let utilities = self.utilities.of(told.costs);
         let divisor = utilities.len() as f64 * self.softness;
         add_rows(gradient, &asked.plan, |s| utilities[s] / divisor);

@@ -86,8 +86,13 @@ impl Estimator for Mixture {
         }
         let alpha = self.alpha.unwrap_or_else(|| {
             let [first, zeroth] = [told.slopes, &scores].map(|rows| spread(rows, gradient.len()));
-            // Without any spread the mean of gradients is as good as exact.
-            if first + zeroth > 0.0 { zeroth / (first + zeroth) } else { 1.0 }
+            match (first.is_finite(), zeroth.is_finite()) {
+                (true, true) if first + zeroth > 0.0 => zeroth / (first + zeroth),
+                // Without any spread the mean of gradients is as good as exact.
+                (true, _) => 1.0,
+                // Gradients have exploded.
+                (false, _) => 0.0,
+            }
         });
         let samples = asked.rows() as f64;
         add_rows(gradient, told.slopes, |_| alpha / samples);

@@ -7,7 +7,8 @@
 //! The parameters are $x$ `(n)` and then the rows of the scale $L$ `(n, n)`, $n + n^2$ numbers: one tensor that
 //! is put together from two takes both gradients apart again. Any matrix that can be inverted will do, a
 //! diagonal or a triangular one too. Everything else is as for [`Smoothing`], except that uniform noise is
-//! refused, for its box has faces that are not along the coordinates.
+//! refused, for its box has faces that are not along the coordinates, and so is Cauchy noise in several coordinates,
+//! because the products $s_i Z_j$ have no mean.
 //!
 //! Cost: that of [`Smoothing`] with $n^2$ steps a sample, and $n^3$ once. Fault: $L$ is singular.
 //!
@@ -48,14 +49,17 @@ impl Estimator for ScaledSmoothing {
     type Plan = Vec<f64>;
 
     fn validate(&self, parameters: usize, evaluations: usize) -> Result<(), Error> {
-        self.0.check(Self::NAME, evaluations)?;
         let n = self.width(parameters);
+        self.0.check(Self::NAME, n, evaluations)?;
         if n + n * n != parameters {
             let requirement = "n + n² numbers: a point and the rows of a matrix";
             return Err(Error::argument(Self::NAME, "x", requirement, parameters));
         }
         if !self.0.noise.has_score() {
             return Err(Error::argument(Self::NAME, "noise", "one that has a score", "uniform"));
+        }
+        if n > 1 && self.0.noise.mean().is_nan() {
+            return Err(Error::argument(Self::NAME, "noise", "one that has a mean", "cauchy"));
         }
         Ok(())
     }

@@ -81,19 +81,27 @@ impl Smoothing {
     /// How many samples depend on each other; nothing where all do.
     fn group(&self) -> Option<usize> {
         match self.design {
-            Design::MonteCarlo => Some(1),
             Design::Antithetic => Some(2),
-            _ => None,
+            design => design.is_independent().then_some(1),
         }
     }
 
-    pub(super) fn least(&self) -> usize {
-        self.group().unwrap_or(1) * self.points_each() + self.centre() as usize
+    /// The smallest budget: pairs are whole, and a grid has two levels for each of `n` coordinates.
+    pub(super) fn least(&self, n: usize) -> usize {
+        let grid = matches!(self.design, Design::Cartesian | Design::RandomizedCartesian);
+        let rows = if grid {
+            1_usize.checked_shl(n.min(64) as u32).unwrap_or(usize::MAX)
+        } else {
+            self.group().unwrap_or(1)
+        };
+        // Uniform noise has a grid for each coordinate.
+        let grids = if grid && !self.noise.has_score() { n.max(1) } else { 1 };
+        rows.saturating_mul(grids * self.points_each()).saturating_add(self.centre() as usize)
     }
 
-    pub(super) fn check(&self, name: &str, evaluations: usize) -> Result<(), Error> {
+    pub(super) fn check(&self, name: &str, n: usize, evaluations: usize) -> Result<(), Error> {
         check_positive(name, "softness", self.softness)?;
-        check_budget(name, evaluations, self.least())
+        check_budget(name, evaluations, self.least(n))
     }
 }
 
@@ -103,8 +111,8 @@ impl Estimator for Smoothing {
     type State = ();
     type Plan = Plan;
 
-    fn validate(&self, _: usize, evaluations: usize) -> Result<(), Error> {
-        self.check(Self::NAME, evaluations)
+    fn validate(&self, n: usize, evaluations: usize) -> Result<(), Error> {
+        self.check(Self::NAME, n, evaluations)
     }
 
     fn bias(&self) -> Option<&'static str> {

@@ -62,7 +62,7 @@ fn smoothing_is_right_in_expectation_where_it_says_so() {
             if smoothing.bias().is_some() || !smoothing.has_standard_error() {
                 continue;
             }
-            for evaluations in [smoothing.least(), 19] {
+            for evaluations in [smoothing.least(2), 60] {
                 let z = z(&smoothing, &jumps, &x, evaluations, &exact);
                 assert!(z < 4.5, "{smoothing:?} with {evaluations}: {z}");
                 tried += 1;
@@ -152,6 +152,8 @@ fn scales_that_cannot_be_are_refused() {
         "scaled_smoothing: `x` must be n + n² numbers: a point and the rows of a matrix, got 3"
     );
     assert!(refused(&[0.2, 0.1, 1.0, 2.0, 0.5, 1.0]).contains("the scale does not have full rank"));
+    let cauchy = ScaledSmoothing(Smoothing { noise: Noise::Cauchy, ..Smoothing::default() });
+    assert!(cauchy.validate(6, 50).is_err() && cauchy.validate(2, 50).is_ok());
     let uniform = ScaledSmoothing(Smoothing { noise: Noise::Uniform, ..Smoothing::default() });
     assert!(uniform.validate(2, 50).is_err());
 }
@@ -211,11 +213,37 @@ fn signs_are_exact_on_quadratics_and_ranks_point_uphill() {
 }
 
 #[test]
+fn what_is_not_finite_does_not_win() {
+    let cost = |x: &[f64], y: &mut [f64]| -> Result<(), Fault> {
+        y[0] = if x[0] > 0.5 { f64::NAN } else { x[0] };
+        Ok(())
+    };
+    let strategy = EvolutionStrategy::default();
+    let (found, ()) = estimate(&strategy, &cost, &[0.0], Budget::new(64, 1), &()).unwrap();
+    assert!(found.gradient[0].is_nan());
+    let explodes = WithGradient {
+        value: |x: &[f64], y: &mut [f64]| -> Result<(), Fault> {
+            y[0] = x[0];
+            Ok(())
+        },
+        gradient: |x: &[f64], _: &[f64], dx: &mut [f64]| -> Result<(), Fault> {
+            dx[0] = if x[0] > 0.5 { f64::INFINITY } else { 1.0 };
+            Ok(())
+        },
+    };
+    let (found, ()) = estimate(&Mixture::default(), &explodes, &[0.0], Budget::new(1000, 1), &()).unwrap();
+    assert!((found.gradient[0] - 1.0).abs() < 0.2, "{found:?}");
+}
+
+#[test]
 fn budgets_and_parameters_are_checked() {
     let message = |e: Result<(), Error>| e.unwrap_err().to_string();
     let smoothing =
         Smoothing { design: Design::Antithetic, baseline: Baseline::Value, ..Smoothing::default() };
     assert_eq!(message(smoothing.validate(2, 2)), "smoothing: `evaluations` must be at least 3, got 2");
+    let grid = Smoothing { design: Design::Cartesian, ..Smoothing::default() };
+    assert_eq!(message(grid.validate(10, 1000)), "smoothing: `evaluations` must be at least 1024, got 1000");
+    assert!(grid.validate(100, usize::MAX - 1).is_err());
     let cold = Smoothing { softness: 0.0, ..Smoothing::default() };
     assert_eq!(message(cold.validate(2, 9)), "smoothing: `softness` must be finite and > 0, got 0");
     let mixture = Mixture { alpha: Some(1.5), ..Mixture::default() };

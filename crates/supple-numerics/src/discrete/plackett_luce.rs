@@ -17,7 +17,7 @@ pub struct PlackettLuce;
 /// Whether there is a distribution.
 fn defined(logits: &[f64]) -> bool {
     let masked = logits.iter().filter(|&&x| x == f64::NEG_INFINITY).count();
-    masked <= 1 && logits.iter().all(|&x| x < f64::INFINITY)
+    masked <= 1 && (masked == 0 || logits.len() > 1) && logits.iter().all(|&x| x < f64::INFINITY)
 }
 
 /// Entries in the order that places give; `None` where these are not 1 to n.

@@ -165,7 +165,7 @@ fn frequencies_are_the_probabilities() {
 
 #[test]
 fn without_a_distribution_all_is_nan() {
-    let spoilt: [(&dyn Discrete, Vec<f64>); 11] = [
+    let spoilt: [(&dyn Discrete, Vec<f64>); 12] = [
         (&Categorical::default(), vec![OUT, OUT]),
         (&Categorical::default(), vec![0.0, f64::NAN]),
         (&Categorical::default(), vec![0.0, f64::INFINITY]),
@@ -177,6 +177,7 @@ fn without_a_distribution_all_is_nan() {
         (&PlackettLuce, vec![0.0, OUT, OUT]),
         (&PlackettLuce, vec![0.0, f64::NAN]),
         (&PlackettLuce, vec![f64::INFINITY]),
+        (&PlackettLuce, vec![OUT]),
     ];
     for (distribution, x) in spoilt {
         let mut values = vec![];

@@ -10,7 +10,12 @@ use supple_core::Stream;
 /// Fills `z` with independent standard normals.
 pub(super) fn fill(stream: &mut Stream, z: &mut [f64]) {
     let ziggurat = &*ZIGGURAT;
-    z.iter_mut().for_each(|z| *z = ziggurat.draw(stream));
+    let mut words = [0; 64];
+    for z in z.chunks_mut(words.len()) {
+        let words = &mut words[..z.len()];
+        stream.fill_bits(words);
+        z.iter_mut().zip(words).for_each(|(z, word)| *z = ziggurat.draw(*word, stream));
+    }
 }
 
 /// Number of layers.
@@ -44,11 +49,11 @@ impl Ziggurat {
         Self { edge, density: edge.map(density) }
     }
 
+    /// A draw from a word, and from more of the stream where that is refused.
     #[inline]
-    fn draw(&self, stream: &mut Stream) -> f64 {
+    fn draw(&self, mut bits: u64, stream: &mut Stream) -> f64 {
         const UNIT: f64 = 1.0 / (1u64 << 52) as f64;
         loop {
-            let bits = stream.bits();
             let layer = bits as usize % LAYERS;
             let x = (bits as i64 >> 11) as f64 * UNIT * self.edge[layer];
             if x.abs() < self.edge[layer + 1] {
@@ -57,6 +62,7 @@ impl Ziggurat {
             if let Some(x) = self.draw_at_the_edge(layer, x, stream) {
                 return x;
             }
+            bits = stream.bits();
         }
     }
 

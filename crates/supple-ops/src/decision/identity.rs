@@ -75,8 +75,10 @@ impl Projection {
     }
 }
 
+/// Takes the mean away: of equal scores exactly, for the first is taken away before.
 fn centre(x: &mut [f64]) {
-    let count = x.len() as f64;
+    let (count, first) = (x.len() as f64, x.first().copied().unwrap_or(0.0));
+    x.iter_mut().for_each(|x| *x -= first);
     let mean: f64 = x.iter().map(|x| x / count).sum();
     x.iter_mut().for_each(|x| *x -= mean);
 }
@@ -165,7 +167,8 @@ impl<S: Oracle> Operator for IdentityGradient<S> {
 mod tests {
     use super::super::solving::testing::{BruteForce, both, dot, plus};
     use super::*;
-    use supple_core::Stream;
+    use crate::perturb::oracles::TopK;
+    use supple_core::{Stream, linearize};
 
     const ALL: [Projection; 4] = [Projection::None, Projection::Mean, Projection::Norm, Projection::Std];
 
@@ -221,5 +224,16 @@ mod tests {
         let (y, [dx]) =
             both(&IdentityGradient { oracle, projection: Projection::None }, [&masked], &[1.0; 3]).unwrap();
         assert_eq!((y, dx), (vec![1.0, 0.0, 0.0], vec![1.0; 3]));
+    }
+
+    #[test]
+    fn equal_scores_have_no_gradient_however_many() {
+        for (n, score) in [(300, 1.0), (100, 3.3), (1000, -0.1)] {
+            let layer = IdentityGradient { oracle: TopK { k: 1 }, projection: Projection::Std };
+            let theta = ndarray::Array1::from_elem(n, score).into_dyn();
+            let dy = ndarray::Array1::from_shape_fn(n, |i| (i == 0) as u8 as f64).into_dyn();
+            let [gradient] = linearize(&layer, [theta.view()]).unwrap().vjp([dy.view()]).unwrap();
+            assert!(gradient.iter().all(|g| *g == 0.0), "{n}, {score}: {}", gradient[0]);
+        }
     }
 }

@@ -1,11 +1,9 @@
 //! The noise of I-MLE, and the mean answer of a solver under it.
 
 use crate::perturb::Oracle;
+use crate::perturb::sampling::solve_each;
 use supple_core::{Error, Fault, Stream};
 use supple_numerics::noise::Noise;
-
-/// Numbers in a batch of perturbed points: few enough to stay in the cache.
-const BATCH: usize = 1 << 13;
 
 /// What is added to the scores, at unit scale, before they are solved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,26 +80,14 @@ pub(super) struct Noisy<'a, S> {
 impl<S: Oracle> Noisy<'_, S> {
     /// The mean answer at `theta + softness · Z`: the same noise for every `theta`.
     pub fn mean(&self, theta: &[f64]) -> Result<Vec<f64>, Fault> {
-        let n = theta.len();
-        let mut mean = vec![0.0; n];
-        if n == 0 {
-            return Ok(mean);
-        }
-        let rows = (BATCH / n).clamp(1, self.samples);
-        let (mut thetas, mut ys) = (vec![0.0; rows * n], vec![0.0; rows * n]);
-        for first in (0..self.samples).step_by(rows) {
-            let rows = rows.min(self.samples - first);
-            let (thetas, ys) = (&mut thetas[..rows * n], &mut ys[..rows * n]);
-            for (row, point) in thetas.chunks_exact_mut(n).enumerate() {
-                self.noise.fill(&mut Stream::new(self.seed, self.item, first + row), point);
-                point.iter_mut().zip(theta).for_each(|(z, theta)| *z = theta + self.softness * *z);
-            }
-            ys.fill(0.0);
-            self.oracle.solve_many(n, thetas, ys)?;
-            for y in ys.chunks_exact(n) {
-                mean.iter_mut().zip(y).for_each(|(mean, y)| *mean += y);
-            }
-        }
+        let mut mean = vec![0.0; theta.len()];
+        let perturb = |sample: usize, point: &mut [f64]| {
+            self.noise.fill(&mut Stream::new(self.seed, self.item, sample), point);
+            point.iter_mut().zip(theta).for_each(|(z, theta)| *z = theta + self.softness * *z);
+        };
+        solve_each(self.oracle, theta.len(), self.samples, perturb, |_, _, y| {
+            mean.iter_mut().zip(y).for_each(|(mean, y)| *mean += y);
+        })?;
         mean.iter_mut().for_each(|mean| *mean /= self.samples as f64);
         Ok(mean)
     }

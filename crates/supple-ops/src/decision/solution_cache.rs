@@ -13,6 +13,7 @@
 
 use super::solving::solution;
 use crate::perturb::Oracle;
+use crate::perturb::sampling::numbers;
 use ndarray::ArrayView2;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -103,7 +104,11 @@ impl SolutionPool {
 
 impl Oracle for SolutionPool {
     fn solve(&self, theta: &[f64], y: &mut [f64]) -> Result<(), Fault> {
-        y.copy_from_slice(self.best(theta).ok_or(Fault::Infeasible)?);
+        self.validate(theta.len()).map_err(|error| Fault::Oracle(error.to_string()))?;
+        if y.len() != theta.len() {
+            return Err(Fault::Oracle(format!("`y` must be of {} numbers, got {}", theta.len(), y.len())));
+        }
+        y.copy_from_slice(self.best(numbers("theta", theta)?.as_slice()).ok_or(Fault::Infeasible)?);
         Ok(())
     }
 
@@ -196,13 +201,14 @@ impl SolutionCache {
         if theta.len() != self.empty.n {
             return refuse("theta", format!("of {} numbers", self.empty.n), theta.len() as f64);
         }
+        let fault = |fault| Error::Fault { operator: "solution_cache".into(), item: instance, fault };
+        let theta = &numbers("theta", theta).map_err(fault)?;
         // Drawn in any case, so that the stream does not depend on what is cached.
         let solves = random.uniform() < solve_ratio;
         if !solves && let Some(best) = self.pool(instance).best(theta) {
             return Ok(best.to_vec());
         }
         oracle.validate(theta.len())?;
-        let fault = |fault| Error::Fault { operator: "solution_cache".into(), item: instance, fault };
         let y = solution(oracle, theta).map_err(fault)?;
         self.insert(instance, &y)?;
         Ok(y)

@@ -52,6 +52,15 @@ pub(super) fn positive(operator: &str, argument: &str, value: f64) -> Result<(),
     Err(Error::argument(operator, argument, "finite and > 0", value))
 }
 
+/// Refuses a solver that is exact for one sign of the scores only, for losses that ask at others than their user's.
+pub(super) fn either_sign(operator: &str, oracle: &impl Oracle) -> Result<(), Error> {
+    if oracle.takes_either_sign() {
+        return Ok(());
+    }
+    let requirement = "one that maximises for scores of either sign";
+    Err(Error::argument(operator, "oracle", requirement, "one that counts negative costs as 0"))
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use crate::perturb::Oracle;

@@ -3,7 +3,8 @@
 //! $$\ell(\theta, t) = \max_{y \in Y} \langle 2\theta - t, y\rangle - \langle 2\theta - t, y(t)\rangle,
 //! \qquad y(t) = \arg\max_{y \in Y} \langle t, y\rangle$$
 //!
-//! for predicted scores $\theta$ and the true scores $t$, both `(n)`, and any [`Oracle`]. It is convex in
+//! for predicted scores $\theta$ and the true scores $t$, both `(n)`, and any [`Oracle`] that
+//! [takes scores of either sign](Oracle::takes_either_sign). It is convex in
 //! $\theta$, at least the regret $\langle t, y(t) - y(\theta)\rangle$ of deciding on the prediction, and 0 at
 //! $\theta = t$. The regret itself, which is the hard form, is a step function of $\theta$.
 //!
@@ -20,7 +21,7 @@
 //! Elmachtoub and Grigas, *Smart "predict, then optimize"*, Management Science 2022,
 //! <https://arxiv.org/abs/1710.08005>.
 
-use super::solving::{finite, product, solution};
+use super::solving::{either_sign, finite, product, solution};
 use crate::perturb::Oracle;
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
@@ -68,6 +69,7 @@ impl<S: Oracle> Operator<2> for SpoPlus<S> {
     type Saved<T: Real> = Saved;
 
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
+        either_sign(Self::NAME, &self.oracle)?;
         sizes.iter().try_for_each(|&n| self.oracle.validate(n))
     }
 
@@ -188,5 +190,12 @@ mod tests {
             let error = both(&operator, [&[bad, 0.0, 0.0, 0.0], &target], &[1.0]).unwrap_err();
             assert!(error.to_string().contains("`theta` must be finite"));
         }
+    }
+
+    #[test]
+    fn solvers_that_count_negative_costs_as_zero_are_refused() {
+        let grid = crate::perturb::oracles::GridPath::new(2, 2, 4).unwrap();
+        let error = SpoPlus { oracle: grid }.validate(&[4]).unwrap_err().to_string();
+        assert!(error.starts_with("spo_plus: `oracle` must be one that maximises for scores of either sign"));
     }
 }

@@ -3,7 +3,8 @@
 //! $$\ell(\theta, t) = \max_{y \in Y} \bigl(\langle\theta, y\rangle + m \Delta(y, t)\bigr)
 //! - \langle\theta, t\rangle, \qquad \Delta(y, t) = \sum_i \bigl(y_i (1 - t_i) + t_i (1 - y_i)\bigr)$$
 //!
-//! for scores $\theta$, a target $t$ in $Y$, both `(n)`, and any [`Oracle`] over 0/1 vectors. On those,
+//! for scores $\theta$, a target $t$ in $Y$, both `(n)`, and any [`Oracle`] over 0/1 vectors that
+//! [takes scores of either sign](Oracle::takes_either_sign). On those,
 //! $\Delta$ is the number of entries that differ. It is linear in $y$, so that the maximum is the solver's at
 //! the scores $\theta + m (1 - 2 t)$: no other solver is needed.
 //!
@@ -23,7 +24,7 @@
 //! Tsochantaridis, Joachims, Hofmann and Altun, *Large margin methods for structured and interdependent
 //! output variables*, JMLR 2005; Taskar, Guestrin and Koller, *Max-margin Markov networks*, NeurIPS 2003.
 
-use super::solving::{product, solution};
+use super::solving::{either_sign, product, solution};
 use crate::perturb::Oracle;
 use crate::perturb::sampling::numbers;
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
@@ -79,6 +80,7 @@ impl<S: Oracle> Operator<2> for StructuredSvm<S> {
         if !(self.margin >= 0.0 && self.margin.is_finite()) {
             return Err(Error::argument(Self::NAME, "margin", "finite and >= 0", self.margin));
         }
+        either_sign(Self::NAME, &self.oracle)?;
         sizes.iter().try_for_each(|&n| self.oracle.validate(n))
     }
 

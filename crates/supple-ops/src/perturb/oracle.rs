@@ -47,6 +47,12 @@ pub trait Oracle: Send + Sync {
         None
     }
 
+    /// Whether it maximises for every objective. A solver that counts negative costs as 0, as those of shortest
+    /// paths do, says no; losses that ask beyond the objectives of their user, such as SPO+, refuse it.
+    fn takes_either_sign(&self) -> bool {
+        true
+    }
+
     /// Refuses objectives of the wrong length, once per call and before any work.
     fn validate(&self, _n: usize) -> Result<(), Error> {
         Ok(())
@@ -76,6 +82,10 @@ impl<S: Oracle> Oracle for Arc<S> {
 
     fn batch(&self, n: usize) -> Option<usize> {
         S::batch(self, n)
+    }
+
+    fn takes_either_sign(&self) -> bool {
+        S::takes_either_sign(self)
     }
 
     fn validate(&self, n: usize) -> Result<(), Error> {

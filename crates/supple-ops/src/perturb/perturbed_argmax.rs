@@ -169,10 +169,11 @@ impl Solutions {
     /// Each solution starts with a new word.
     fn push(&mut self, y: &[f64]) {
         if let Solutions::Bits(words) = self {
-            if y.iter().all(|&y| y == 0.0 || y == 1.0) {
-                let word = |y: &[f64]| y.iter().rev().fold(0, |word, &y| word << 1 | (y != 0.0) as u64);
-                return words.extend(y.chunks(64).map(word));
+            let before = words.len();
+            if y.chunks(64).try_for_each(|y| bits(y).map(|word| words.push(word))).is_some() {
+                return;
             }
+            words.truncate(before);
             let per_solution = y.len().div_ceil(64);
             let solutions = words.chunks_exact(per_solution);
             let bit = |words: &[u64], i: usize| (words[i / 64] >> (i % 64) & 1) as f64;
@@ -200,6 +201,23 @@ impl Solutions {
             }
         }
     }
+}
+
+/// Up to 64 numbers as bits, where all are 0 or 1. Most of a solution is 0, and is passed over.
+fn bits(y: &[f64]) -> Option<u64> {
+    let mut word = 0;
+    for (block, y) in y.chunks(8).enumerate() {
+        if y.iter().fold(0, |any, y| any | y.to_bits()) == 0 {
+            continue;
+        }
+        for (i, &y) in y.iter().enumerate() {
+            if y != 0.0 && y != 1.0 {
+                return None;
+            }
+            word |= ((y != 0.0) as u64) << (8 * block + i);
+        }
+    }
+    Some(word)
 }
 
 fn sum_of_bits(mut word: u64, dy: &[f64]) -> f64 {

@@ -23,31 +23,18 @@ impl Samples {
         self.noise.fill(&mut Stream::new(self.seed, self.item, sample), z);
     }
 
-    /// Solves at all perturbed points, as many in a call as the oracle wants, or as stay in the cache; then
-    /// `visit(sample, point, solution)` for each.
+    /// Solves at all perturbed points: `visit(sample, point, solution)` for each.
     pub fn solve(
         &self,
         oracle: &impl Oracle,
         theta: &[f64],
-        mut visit: impl FnMut(usize, &[f64], &[f64]),
+        visit: impl FnMut(usize, &[f64], &[f64]),
     ) -> Result<(), Fault> {
-        let n = theta.len();
-        let rows = oracle.batch(n).unwrap_or(BATCH / n.max(1)).clamp(1, self.count.max(1));
-        let (mut points, mut solutions) = (vec![0.0; rows * n], vec![0.0; rows * n]);
-        for first in (0..self.count).step_by(rows) {
-            let rows = rows.min(self.count - first);
-            let (points, solutions) = (&mut points[..rows * n], &mut solutions[..rows * n]);
-            for (i, point) in points.chunks_exact_mut(n.max(1)).enumerate() {
-                self.draw(first + i, point);
-                self.perturbation.apply(theta, self.softness, point);
-            }
-            solutions.fill(0.0);
-            oracle.solve_many(n, points, solutions)?;
-            for i in 0..rows {
-                visit(first + i, &points[i * n..][..n], &solutions[i * n..][..n]);
-            }
-        }
-        Ok(())
+        let perturb = |sample: usize, point: &mut [f64]| {
+            self.draw(sample, point);
+            self.perturbation.apply(theta, self.softness, point);
+        };
+        solve_each(oracle, theta.len(), self.count, perturb, visit)
     }
 
     /// The gradient at $x$ of $\mathrm{E} c(\eta)$, with perturbed points $\eta$, from the values $c_s$ at
@@ -73,6 +60,28 @@ impl Samples {
             *dx = T::of(sum / divisor * self.perturbation.score_factor(x.as_f64(), self.softness));
         }
     }
+}
+
+/// Solves at `count` points of `n` numbers, which `point(sample, x)` writes, as many in a call as the oracle wants,
+/// or as stay in the cache; then `visit(sample, point, solution)` for each.
+pub(crate) fn solve_each(
+    oracle: &impl Oracle,
+    n: usize,
+    count: usize,
+    mut point: impl FnMut(usize, &mut [f64]),
+    mut visit: impl FnMut(usize, &[f64], &[f64]),
+) -> Result<(), Fault> {
+    let rows = oracle.batch(n).unwrap_or(BATCH / n.max(1)).clamp(1, count.max(1));
+    let (mut points, mut solutions) = (vec![0.0; rows * n], vec![0.0; rows * n]);
+    for first in (0..count).step_by(rows) {
+        let rows = rows.min(count - first);
+        let (points, solutions) = (&mut points[..rows * n], &mut solutions[..rows * n]);
+        points.chunks_exact_mut(n.max(1)).enumerate().for_each(|(i, x)| point(first + i, x));
+        solutions.fill(0.0);
+        oracle.solve_many(n, points, solutions)?;
+        (0..rows).for_each(|i| visit(first + i, &points[i * n..][..n], &solutions[i * n..][..n]));
+    }
+    Ok(())
 }
 
 /// The values of an input, without NaN.

@@ -146,6 +146,10 @@ impl Oracle for GridPath {
         rows::each(self, n, thetas, ys, |theta, y| search.run(self, theta, y))
     }
 
+    fn takes_either_sign(&self) -> bool {
+        false
+    }
+
     fn validate(&self, n: usize) -> Result<(), Error> {
         rows::length(NAME, n, self.rows * self.columns, "cell")
     }

@@ -119,6 +119,10 @@ impl Oracle for MinimumCut {
         })
     }
 
+    fn takes_either_sign(&self) -> bool {
+        false
+    }
+
     fn validate(&self, n: usize) -> Result<(), Error> {
         rows::length(NAME, n, self.ends.len() / 2, "edge")
     }

@@ -81,6 +81,10 @@ impl Oracle for ShortestPath {
         })
     }
 
+    fn takes_either_sign(&self) -> bool {
+        false
+    }
+
     fn validate(&self, n: usize) -> Result<(), Error> {
         rows::length(NAME, n, self.0.edges(), "edge")
     }

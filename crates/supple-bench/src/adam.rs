@@ -1,7 +1,7 @@
 //! Adam with $\beta = 0.9, 0.999$.
 
 /// Its state.
-pub(super) struct Adam {
+pub(crate) struct Adam {
     rate: f64,
     step: i32,
     first: Vec<f64>,
@@ -10,12 +10,12 @@ pub(super) struct Adam {
 
 impl Adam {
     /// For so many parameters.
-    pub(super) fn new(rate: f64, count: usize) -> Self {
+    pub(crate) fn new(rate: f64, count: usize) -> Self {
         Self { rate, step: 0, first: vec![0.0; count], second: vec![0.0; count] }
     }
 
     /// One step down.
-    pub(super) fn descend(&mut self, x: &mut [f64], gradient: &[f64]) {
+    pub(crate) fn descend(&mut self, x: &mut [f64], gradient: &[f64]) {
         self.step += 1;
         let [slow, fast] = [0.9, 0.999].map(|beta: f64| 1.0 - beta.powi(self.step));
         let moments = self.first.iter_mut().zip(&mut self.second);
