@@ -16,8 +16,11 @@ pub fn docs() -> Result {
         .env("RUSTDOCFLAGS", flags)
         .envs(&env)
         .run()?;
-    let pictures = "cargo test --quiet --workspace --test pictures -- --write docs/src/pictures";
-    Step::new("pictures", pictures).envs(&env).run()?;
+    // A test runs in the folder of its package, so the folder of the book is named from the root.
+    let root = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
+    let folder = root.join("docs/src/pictures");
+    let pictures = "cargo test --quiet --workspace --test pictures -- --write";
+    Step::new("pictures", pictures).args([folder.display().to_string().as_str()]).envs(&env).run()?;
     install_mdbook()?;
     Step::new("book", &format!("{MDBOOK_BIN} build docs")).run()?;
     println!("\ntarget/doc/supple/index.html\ndocs/book/index.html");
