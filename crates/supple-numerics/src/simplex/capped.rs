@@ -132,7 +132,7 @@ mod tests {
         let values = prop::collection::vec(value, 2..60);
         (values, 0.0..1.0).prop_filter_map("two are finite", |(z, part): (Vec<f64>, f64)| {
             let finite = z.iter().filter(|z| z.is_finite()).count();
-            (finite >= 2).then_some((z, 1 + (part * (finite - 1) as f64) as usize))
+            (finite >= 2).then(|| (z, 1 + (part * (finite - 1) as f64) as usize))
         })
     }
 
