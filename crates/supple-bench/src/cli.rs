@@ -45,8 +45,8 @@ pub struct Output {
     /// Measure every n-th cell from the i-th on: `--shard 2/4`. See `merge`.
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub shard: Shard,
-    /// Cells at a time; 0 for one to each core. Results depend on it only where a time limit cuts a cell, which
-    /// the results say; times are better on 1.
+    /// Cells at a time; 0 for one to each core. Results depend on it only where `--time-limit` cuts a cell short,
+    /// which the results say under `cut`; times are better on 1.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// Seed of all random numbers.
@@ -57,7 +57,7 @@ pub struct Output {
 /// Which problems and estimators.
 #[derive(Debug, Args)]
 pub struct Choice {
-    /// Problems: names, folders of names such as `smooth/*`, or `all`.
+    /// Problems: names, folders of names such as `digits/*`, or `all`.
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME")]
     pub problem: Vec<String>,
     /// Estimators: names, folders of names such as `smoothing/*`, or `all`.

@@ -39,11 +39,12 @@ pub struct Estimate {
 /// Estimates $\mathrm{E} c$ and its gradient at `x` for a function with one value, and returns what the
 /// estimator has learnt.
 ///
-/// The budget is shared equally by the replicates, each of which draws numbers of its own and starts with the
+/// The budget is shared equally by the replicates (what is left over is not spent), each of which draws numbers of its own and starts with the
 /// state that the one before it left. The result is a function of the arguments alone.
 ///
 /// # Errors
-/// Parameters, lengths or budgets that the estimator refuses; no replicate; what the function reports.
+/// Parameters, lengths or budgets that the estimator refuses; no replicate; NaN in `x`; what the function reports. NaN
+/// that the function returns is NaN in the estimate.
 ///
 /// ```
 /// use supple_core::Fault;
@@ -71,8 +72,15 @@ pub fn estimate<E: Estimator, F: Supplies<E::Needs>>(
     if replicates == 0 {
         return Err(Error::argument(E::NAME, "replicates", "at least 1", replicates));
     }
-    estimator.validate(x.len(), evaluations / replicates)?;
     let fault = |fault: Fault| Error::Fault { operator: E::NAME.into(), item: 0, fault };
+    if evaluations < replicates {
+        let requirement = format!("at least one for each of {replicates} replicates");
+        return Err(Error::argument(E::NAME, "evaluations", requirement, evaluations));
+    }
+    estimator.validate(x.len(), evaluations / replicates)?;
+    if let Some(&value) = x.iter().find(|x| x.is_nan()) {
+        return Err(fault(Fault::Domain { argument: "x", requirement: "a number", value }));
+    }
     let mut state = state.clone();
     let mut sum = Estimate { value: 0.0, gradient: vec![], standard_error: None, evaluations: 0 };
     let mut gradients: Vec<f64> = vec![];
@@ -159,7 +167,8 @@ mod tests {
             estimate(&Smoothing::default(), &function, &[0.5], budget, &()).unwrap_err().to_string()
         };
         assert_eq!(message(false, 0), "smoothing: `replicates` must be at least 1, got 0");
-        assert_eq!(message(false, 20), "smoothing: `evaluations` must be at least 1, got 0");
+        let few = "smoothing: `evaluations` must be at least one for each of 20 replicates, got 10";
+        assert_eq!(message(false, 20), few);
         assert_eq!(message(true, 1), "smoothing: item 0: the simulator crashed");
     }
 }

@@ -12,7 +12,8 @@ pub use supple_ops::*;
 pub use supple_estimators as estimators;
 
 /// What a program that calls operators needs: the calls of the engine, every operator and every plain
-/// function.
+/// function. `Regularization`, `Distribution` and `Projection` are had through their family, as in
+/// [`order::Regularization`](crate::order::Regularization), because several families have one.
 ///
 /// ```
 /// use supple::prelude::*;
@@ -27,9 +28,12 @@ pub mod prelude {
         linearize_each,
     };
 
-    // A new operator is here without a line of its own. Each family has a `FAMILY`, and some have choices of
-    // the same name: those are had through the family's module.
-    #[allow(ambiguous_glob_reexports)]
+    // Names that several families have are had through the family's module: imports that stay private take them
+    // out of what the globs below bring.
+    #[allow(unused_imports, hidden_glob_reexports)]
+    use supple_ops::order::{Distribution, FAMILY, Projection, Regularization};
+
+    // A new operator is here without a line of its own.
     pub use supple_ops::{
         choice::*, decision::*, elementwise::*, front::*, order::*, path::*, perturb::*, project::*,
         quantile::*, ranking::*, sample::*, select::*, sequence::*, transport::*,

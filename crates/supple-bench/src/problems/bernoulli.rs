@@ -10,7 +10,7 @@ use crate::problem::Distribution;
 /// discrete latent variable models*, NeurIPS 2017.
 pub fn one() -> Posed {
     let cost = cost(|b| (b[0] - 0.45).powi(2), |b, db| db[0] = 2.0 * (b[0] - 0.45));
-    let text = ["bernoulli/one", "(b − 0.45)² of one yes or no"];
+    let text = ["bernoulli/one", "(b − 0.45)² of one yes or no, at logit 0: opposite samples are exact"];
     Posed::sampled(text, &[0.0], cost, Distribution::Bernoulli)
 }
 
