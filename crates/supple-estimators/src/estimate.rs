@@ -78,15 +78,12 @@ pub fn estimate<E: Estimator, F: Supplies<E::Needs>>(
         return Err(Error::argument(E::NAME, "evaluations", requirement, evaluations));
     }
     estimator.validate(x.len(), evaluations / replicates)?;
-    if let Some(&value) = x.iter().find(|x| x.is_nan()) {
-        return Err(fault(Fault::Domain { argument: "x", requirement: "a number", value }));
-    }
     let mut state = state.clone();
     let mut sum = Estimate { value: 0.0, gradient: vec![], standard_error: None, evaluations: 0 };
     let mut gradients: Vec<f64> = vec![];
     for replicate in 0..replicates {
         let draws = Draws { seed, item: 0 }.part(replicate);
-        let asked = estimator.ask(x, evaluations / replicates, &state, draws).map_err(fault)?;
+        let asked = estimator.points(x, evaluations / replicates, &state, draws).map_err(fault)?;
         let rows = asked.rows();
         let mut costs = vec![0.0; rows];
         function.evaluate(rows, &asked.points, &mut costs).map_err(fault)?;
@@ -111,7 +108,7 @@ pub fn estimate<E: Estimator, F: Supplies<E::Needs>>(
 }
 
 /// The weighted sum of what was found, where points without weight count for nothing, whatever they cost.
-pub(crate) fn mean(weights: &[f64], costs: &[f64]) -> f64 {
+pub(crate) fn mean<'a>(weights: &[f64], costs: impl IntoIterator<Item = &'a f64>) -> f64 {
     weights.iter().zip(costs).filter(|(w, _)| **w != 0.0).map(|(w, c)| w * c).sum()
 }
 

@@ -12,6 +12,7 @@
 //! Cost: the estimator's; the values at all points are kept for the gradient, the points are drawn again.
 //! Faults, for the item: $x$ with NaN, and whatever estimator and function report.
 
+use crate::estimate::mean;
 use crate::{Asked, Draws, Estimator, Supplies, Told};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch, Stream};
 
@@ -60,7 +61,7 @@ impl<E: Estimator, F: Supplies<E::Needs>> Estimated<E, F> {
 
     fn ask(&self, x: &[f64], seed: u64, item: usize) -> Result<Asked<E::Plan>, Fault> {
         let item = if self.common { 0 } else { item };
-        self.estimator.ask(x, self.evaluations, &self.state, Draws { seed, item })
+        self.estimator.points(x, self.evaluations, &self.state, Draws { seed, item })
     }
 
     /// The gradient of one item.
@@ -118,15 +119,13 @@ impl<E: Estimator, F: Supplies<E::Needs>> Operator for Estimated<E, F> {
         saved: &mut Saved,
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let x = numbers(at.x[0])?;
+        let x = numbers(at.x[0]);
         saved.seed = self.seed.unwrap_or_else(Stream::fresh_seed);
         let asked = self.ask(&x, saved.seed, at.item)?;
         saved.values = vec![0.0; asked.rows() * self.m];
         self.function.evaluate(asked.rows(), &asked.points, &mut saved.values)?;
         for (j, y) in y.iter_mut().enumerate() {
-            let column = saved.values.iter().skip(j).step_by(self.m);
-            let terms = asked.weights.iter().zip(column).filter(|(w, _)| **w != 0.0);
-            *y = T::of(terms.map(|(w, value)| w * value).sum());
+            *y = T::of(mean(&asked.weights, saved.values.iter().skip(j).step_by(self.m)));
         }
         Ok(())
     }
@@ -139,9 +138,7 @@ impl<E: Estimator, F: Supplies<E::Needs>> Operator for Estimated<E, F> {
         [dx]: [&mut [T]; 1],
         _: &mut Scratch<T>,
     ) {
-        let dy: Vec<f64> = dy.iter().map(|dy| dy.as_f64()).collect();
-        let gradient = numbers(at.x[0]).and_then(|x| self.gradient(&x, at.saved, at.item, &dy));
-        match gradient {
+        match self.gradient(&numbers(at.x[0]), at.saved, at.item, &numbers(dy)) {
             Ok(gradient) => dx.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = T::of(g)),
             Err(_) => dx.fill(T::nan()),
         }
@@ -149,7 +146,7 @@ impl<E: Estimator, F: Supplies<E::Needs>> Operator for Estimated<E, F> {
 
     /// The function where nothing is random.
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        let point = self.estimator.limit(&numbers(at.x[0])?).ok_or(Fault::NoHardForm)?;
+        let point = self.estimator.limit(&numbers(at.x[0])).ok_or(Fault::NoHardForm)?;
         let mut value = vec![0.0; self.m];
         self.function.evaluate(1, &point, &mut value)?;
         y.iter_mut().zip(value).for_each(|(y, value)| *y = T::of(value));
@@ -157,13 +154,9 @@ impl<E: Estimator, F: Supplies<E::Needs>> Operator for Estimated<E, F> {
     }
 }
 
-/// The values of an input, without NaN.
-fn numbers<T: Real>(x: &[T]) -> Result<Vec<f64>, Fault> {
-    let x: Vec<f64> = x.iter().map(|x| x.as_f64()).collect();
-    match x.iter().find(|x| x.is_nan()) {
-        Some(&value) => Err(Fault::Domain { argument: "x", requirement: "a number", value }),
-        None => Ok(x),
-    }
+/// The values of an input.
+fn numbers<T: Real>(x: &[T]) -> Vec<f64> {
+    x.iter().map(|x| x.as_f64()).collect()
 }
 
 #[cfg(test)]

@@ -56,6 +56,20 @@ pub trait Estimator: Send + Sync {
         draws: Draws,
     ) -> Result<Asked<Self::Plan>, Fault>;
 
+    /// [`ask`](Self::ask), after NaN among the parameters has been refused: for whoever evaluates.
+    fn points(
+        &self,
+        x: &[f64],
+        evaluations: usize,
+        state: &Self::State,
+        draws: Draws,
+    ) -> Result<Asked<Self::Plan>, Fault> {
+        match x.iter().find(|x| x.is_nan()) {
+            Some(&value) => Err(Fault::Domain { argument: "x", requirement: "a number", value }),
+            None => self.ask(x, evaluations, state, draws),
+        }
+    }
+
     /// Writes the gradient from the costs at the points, and their gradients where it needs them, one row a
     /// point. `gradient` is zero on entry.
     fn tell(

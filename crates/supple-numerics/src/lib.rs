@@ -15,4 +15,5 @@ pub mod pooling;
 pub mod quasi;
 pub mod simplex;
 pub mod smooth_max;
+pub mod softmax;
 pub mod subsets;

@@ -147,11 +147,7 @@ impl<P> Items<P> {
         let count = batch.iter().product::<i64>() as usize;
         let ask = |item: usize| {
             let draws = Draws { seed, item: if sampling.common { 0 } else { item } };
-            let x = &host[item * n..][..n];
-            let asked = match x.iter().find(|x| x.is_nan()) {
-                Some(&value) => Err(Fault::Domain { argument: "x", requirement: "a number", value }),
-                None => estimator.ask(x, sampling.evaluations, state, draws),
-            };
+            let asked = estimator.points(&host[item * n..][..n], sampling.evaluations, state, draws);
             let operator = E::NAME.to_string();
             asked.map_err(|fault| supple_core::Error::Fault { operator, item, fault })
         };

@@ -15,7 +15,7 @@
 //! 2022; Parmas, Rasmussen, Peters and Doya, *PIPPS: Flexible model-based policy search robust to the curse of
 //! chaos*, ICML 2018.
 
-use super::points::{noise, shifted};
+use super::points::{check_score, noise, shifted};
 use super::{Baseline, Design, Noise};
 use crate::estimator::{add_rows, check_budget, check_positive};
 use crate::{Asked, Draws, Estimator, Gradients, Told};
@@ -51,9 +51,7 @@ impl Estimator for Mixture {
         if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
             return Err(Error::argument(Self::NAME, "alpha", "in 0..=1", alpha));
         }
-        if !self.noise.has_score() {
-            return Err(Error::argument(Self::NAME, "noise", "one that has a score", "uniform"));
-        }
+        check_score(Self::NAME, self.noise)?;
         check_budget(Self::NAME, evaluations, 2)
     }
 

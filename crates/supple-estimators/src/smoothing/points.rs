@@ -1,8 +1,17 @@
 //! Perturbed points.
 
 use crate::Draws;
+use supple_core::Error;
 use supple_numerics::noise::Noise;
 use supple_numerics::quasi::Design;
+
+/// Refuses noise without a score, for gradients that are made of scores.
+pub(super) fn check_score(name: &str, noise: Noise) -> Result<(), Error> {
+    if noise.has_score() {
+        return Ok(());
+    }
+    Err(Error::argument(name, "noise", "one that has a score", "uniform"))
+}
 
 /// Rows of noise, arranged by a design.
 pub(super) fn noise(noise: Noise, design: Design, draws: Draws, rows: usize, n: usize) -> Vec<f64> {

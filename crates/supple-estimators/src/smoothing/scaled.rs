@@ -16,7 +16,7 @@
 //! estimation*, 2024.
 
 use super::Smoothing;
-use super::points::noise;
+use super::points::{check_score, noise};
 use crate::{Asked, Draws, Estimator, Told, Values};
 use supple_core::{Error, Fault};
 
@@ -55,9 +55,7 @@ impl Estimator for ScaledSmoothing {
             let requirement = "n + n² numbers: a point and the rows of a matrix";
             return Err(Error::argument(Self::NAME, "x", requirement, parameters));
         }
-        if !self.0.noise.has_score() {
-            return Err(Error::argument(Self::NAME, "noise", "one that has a score", "uniform"));
-        }
+        check_score(Self::NAME, self.0.noise)?;
         if n > 1 && self.0.noise.mean().is_nan() {
             return Err(Error::argument(Self::NAME, "noise", "one that has a mean", "cauchy"));
         }

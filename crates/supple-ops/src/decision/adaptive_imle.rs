@@ -28,9 +28,9 @@
 
 use super::imle::Saved;
 use super::imle_noise::{ImleNoise, Noisy};
-use super::solving::{moved, quotient, solution, values};
+use super::solving::{moved, quotient, values};
 use crate::perturb::Oracle;
-use crate::perturb::sampling::{check, numbers};
+use crate::perturb::sampling::{check, hard, numbers};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch, Stream};
 
 /// The relative step, and what moves it.
@@ -191,9 +191,7 @@ impl<S: Oracle> Operator for AdaptiveImle<S> {
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        let solution = solution(&self.oracle, &numbers("theta", at.x[0])?)?;
-        y.iter_mut().zip(solution).for_each(|(y, solution)| *y = T::of(solution));
-        Ok(())
+        hard(&self.oracle, at.x[0], y)
     }
 }
 

@@ -25,9 +25,9 @@
 //! Vlastelica, Paulus, Musil, Martius and Rolínek, *Differentiation of blackbox combinatorial solvers*, ICLR
 //! 2020, <https://arxiv.org/abs/1912.02175>.
 
-use super::solving::{moved, positive, quotient, solution, values};
+use super::solving::{moved, positive, quotient, values};
 use crate::perturb::Oracle;
-use crate::perturb::sampling::numbers;
+use crate::perturb::sampling::{numbers, solution};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
 /// A solver with the gradient of an interpolation, for any [`Oracle`].

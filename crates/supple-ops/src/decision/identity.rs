@@ -27,9 +27,9 @@
 //! Sahoo, Paulus, Vlastelica, Musil, Kuleshov and Martius, *Backpropagation through combinatorial algorithms:
 //! identity with projection works*, ICLR 2023, <https://arxiv.org/abs/2205.15213>.
 
-use super::solving::{finite, solution, values};
+use super::solving::{finite, values};
 use crate::perturb::Oracle;
-use crate::perturb::sampling::numbers;
+use crate::perturb::sampling::{numbers, solution};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
 /// What is taken out of the scores before they are solved for.

@@ -29,9 +29,9 @@
 //! distributions*, NeurIPS 2021, <https://arxiv.org/abs/2106.01798>.
 
 use super::imle_noise::{ImleNoise, Noisy};
-use super::solving::{moved, positive, quotient, solution, values};
+use super::solving::{moved, positive, quotient, values};
 use crate::perturb::Oracle;
-use crate::perturb::sampling::{check, numbers};
+use crate::perturb::sampling::{check, hard, numbers};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch, Stream};
 
 /// Implicit maximum likelihood estimation, for any [`Oracle`].
@@ -135,9 +135,7 @@ impl<S: Oracle> Operator for Imle<S> {
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        let solution = solution(&self.oracle, &numbers("theta", at.x[0])?)?;
-        y.iter_mut().zip(solution).for_each(|(y, solution)| *y = T::of(solution));
-        Ok(())
+        hard(&self.oracle, at.x[0], y)
     }
 }
 

@@ -25,8 +25,9 @@
 //! Huang and Gupta, *Decision-focused learning with directional gradients*, NeurIPS 2024,
 //! <https://arxiv.org/abs/2402.03256>.
 
-use super::solving::{finite, moved, positive, product, solution};
+use super::solving::{finite, moved, positive};
 use crate::perturb::Oracle;
+use crate::perturb::sampling::{product, solution};
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
 /// The perturbation gradient loss, for any [`Oracle`].

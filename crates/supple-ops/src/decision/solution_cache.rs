@@ -11,9 +11,8 @@
 //! Mulamba, Mandi, Diligenti, Lombardi, Bucarey and Guns, *Contrastive losses and solution caching for
 //! predict-and-optimize*, IJCAI 2021, <https://arxiv.org/abs/2011.05354>.
 
-use super::solving::solution;
 use crate::perturb::Oracle;
-use crate::perturb::sampling::numbers;
+use crate::perturb::sampling::{numbers, solution};
 use ndarray::ArrayView2;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

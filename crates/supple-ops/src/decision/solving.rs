@@ -3,13 +3,6 @@
 use crate::perturb::Oracle;
 use supple_core::{Error, Fault, Real};
 
-/// The solver's answer.
-pub(super) fn solution(oracle: &impl Oracle, theta: &[f64]) -> Result<Vec<f64>, Fault> {
-    let mut y = vec![0.0; theta.len()];
-    oracle.solve(theta, &mut y)?;
-    Ok(y)
-}
-
 /// `x + step · direction`, or nothing where that is not a number.
 pub(super) fn moved(x: &[f64], step: f64, direction: &[f64]) -> Option<Vec<f64>> {
     let moved: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + step * d).collect();
@@ -36,12 +29,6 @@ pub(super) fn finite<T: Real>(argument: &'static str, x: &[T]) -> Result<Vec<f64
         Some(&value) => Err(Fault::Domain { argument, requirement: "finite", value }),
         None => Ok(x),
     }
-}
-
-/// `⟨x, y⟩`, where an infinite score that is not taken counts for nothing.
-pub(super) fn product<T: Real>(x: &[T], y: &[f64]) -> T::Acc {
-    let taken = x.iter().zip(y).filter(|(_, y)| **y != 0.0);
-    taken.map(|(x, &y)| x.widen() * T::Acc::of(y)).sum()
 }
 
 /// Refuses a parameter that is not finite and above 0.

@@ -21,8 +21,9 @@
 //! Elmachtoub and Grigas, *Smart "predict, then optimize"*, Management Science 2022,
 //! <https://arxiv.org/abs/1710.08005>.
 
-use super::solving::{either_sign, finite, product, solution};
+use super::solving::{either_sign, finite};
 use crate::perturb::Oracle;
+use crate::perturb::sampling::{product, solution};
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
 /// The SPO+ loss, for any [`Oracle`].

@@ -24,9 +24,9 @@
 //! Tsochantaridis, Joachims, Hofmann and Altun, *Large margin methods for structured and interdependent
 //! output variables*, JMLR 2005; Taskar, Guestrin and Koller, *Max-margin Markov networks*, NeurIPS 2003.
 
-use super::solving::{either_sign, product, solution};
+use super::solving::either_sign;
 use crate::perturb::Oracle;
-use crate::perturb::sampling::numbers;
+use crate::perturb::sampling::{numbers, product, solution};
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
 /// The structured hinge loss, for any [`Oracle`].

@@ -21,7 +21,7 @@
 //! Berthet et al., *Learning with differentiable perturbed optimizers*, NeurIPS 2020; Blondel, Martins and
 //! Niculae, *Learning with Fenchel-Young losses*, JMLR 2020.
 
-use super::sampling::{check_mean, numbers};
+use super::sampling::{check_mean, numbers, product, solution};
 use super::{Oracle, PerturbedArgmax};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch};
 
@@ -96,16 +96,15 @@ impl<S: Oracle> Operator<2> for FenchelYoung<S> {
         [loss]: [&mut [T]; 1],
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let theta = numbers("theta", at.x[0])?;
-        let target = numbers("target", at.x[1])?;
-        let mut y = vec![0.0; theta.len()];
-        self.0.oracle.solve(&theta, &mut y)?;
-        loss[0] = T::of(product(&theta, &y) - product(&theta, &target));
+        loss[0] = perceptron(&self.0.oracle, at)?;
         Ok(())
     }
 }
 
-/// `⟨θ, y⟩`, where an infinite score that is not taken counts for nothing.
-pub(super) fn product(theta: &[f64], y: &[f64]) -> f64 {
-    theta.iter().zip(y).map(|(theta, &y)| if y == 0.0 { 0.0 } else { theta * y }).sum()
+/// The loss of the structured perceptron.
+pub(super) fn perceptron<T: Float>(oracle: &impl Oracle, at: Args<'_, T, 2>) -> Result<T, Fault> {
+    let theta = numbers("theta", at.x[0])?;
+    let target = numbers("target", at.x[1])?;
+    let y = solution(oracle, &theta)?;
+    Ok(T::of(product(&theta, &y) - product(&theta, &target)))
 }

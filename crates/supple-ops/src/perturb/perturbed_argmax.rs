@@ -27,7 +27,7 @@
 //! NeurIPS 2020; Dalle, Baty, Bouvier and Parmentier, *Learning with combinatorial optimization layers: a
 //! probabilistic approach*, 2022, <https://arxiv.org/abs/2207.13513>.
 
-use super::sampling::{Samples, check, check_score, numbers};
+use super::sampling::{Samples, check, check_score, hard, numbers};
 use super::{Oracle, Perturbation};
 use supple_core::{Args, Error, Fault, Float, Gradient, Operator, Point, Real, Scratch, Stream};
 use supple_numerics::noise::Noise;
@@ -144,11 +144,7 @@ impl<S: Oracle> Operator for PerturbedArgmax<S> {
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        let theta = numbers("theta", at.x[0])?;
-        let mut solution = vec![0.0; y.len()];
-        self.oracle.solve(&theta, &mut solution)?;
-        y.iter_mut().zip(solution).for_each(|(y, solution)| *y = T::of(solution));
-        Ok(())
+        hard(&self.oracle, at.x[0], y)
     }
 }
 

@@ -25,9 +25,9 @@ use supple_core::{
     Args, Contract, Dual, Error, Fault, Float, Law, Operator, Params, Point, Real, Scratch, Stream, map,
     params,
 };
-use supple_numerics::elementary::{dot, exp_sum};
 use supple_numerics::noise::Noise;
 use supple_numerics::simplex::largest;
+use supple_numerics::softmax::{pull_back, soften};
 
 params! {
     /// Mean of softmax under noise.
@@ -84,11 +84,9 @@ impl PerturbedSoftmax {
         mut visit: impl FnMut(&[T::Acc]),
     ) -> bool {
         let mut p = scratch.wide.zeros(theta.len());
-        let softness = T::Acc::of(self.softness);
-        let finite = self.each(theta, seed, item, scratch, |z, top| {
-            p.iter_mut().zip(z).for_each(|(p, &z)| *p = (z - T::Acc::of(top)) / softness);
-            let factor = T::Acc::one() / exp_sum(&mut p, T::Acc::zero());
-            p.iter_mut().for_each(|p| *p *= factor);
+        let finite = self.each(theta, seed, item, scratch, |z, _| {
+            p.copy_from_slice(z);
+            soften(&mut p, self.softness);
             visit(&p);
         });
         scratch.wide.give(p);
@@ -155,19 +153,11 @@ impl Operator for PerturbedSoftmax {
         scratch: &mut Scratch<T>,
     ) {
         let mut sum = scratch.wide.zeros(dx.len());
-        let mut wide = scratch.wide.empty();
-        wide.extend(dp.iter().map(|dp| dp.widen()));
-        let finite = self.shares(at.x[0], *at.saved, at.item, scratch, |p| {
-            let mean = dot(p, &wide);
-            for ((sum, &p), &dp) in sum.iter_mut().zip(p).zip(&wide) {
-                *sum += p * (dp - mean);
-            }
-        });
-        let rate = T::Acc::of(1.0 / (self.samples as f64 * self.softness));
-        let gradient = |sum: T::Acc| if finite { T::narrow(sum * rate) } else { T::nan() };
+        let rate = 1.0 / (self.samples as f64 * self.softness);
+        let finite = self.shares(at.x[0], *at.saved, at.item, scratch, |p| pull_back(p, rate, dp, &mut sum));
+        let gradient = |sum: T::Acc| if finite { T::narrow(sum) } else { T::nan() };
         dx.iter_mut().zip(&sum).for_each(|(dx, &sum)| *dx = gradient(sum));
         scratch.wide.give(sum);
-        scratch.wide.give(wide);
     }
 
     fn hard<T: Float>(

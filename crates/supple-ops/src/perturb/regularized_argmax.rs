@@ -44,7 +44,7 @@ mod nearest;
 mod tests;
 
 use super::Oracle;
-use super::sampling::{check_softness, numbers};
+use super::sampling::{check_softness, hard, numbers};
 use nearest::Hull;
 use supple_core::{Args, Dual, Error, Fault, Float, Gradient, Operator, Point, Real, Scaling, Scratch};
 use supple_numerics::factor::{add, dot};
@@ -179,10 +179,6 @@ impl<S: Oracle> Operator for RegularizedArgmax<S> {
     }
 
     fn hard<T: Float>(&self, at: Args<'_, T>, [y]: [&mut [T]; 1], _: &mut Scratch<T>) -> Result<(), Fault> {
-        let theta = numbers("theta", at.x[0])?;
-        let mut solution = vec![0.0; y.len()];
-        self.oracle.solve(&theta, &mut solution)?;
-        y.iter_mut().zip(solution).for_each(|(y, solution)| *y = T::of(solution));
-        Ok(())
+        hard(&self.oracle, at.x[0], y)
     }
 }

@@ -21,7 +21,7 @@
 //! <https://arxiv.org/abs/1802.04223>; Blondel, Martins and Niculae, *Learning with Fenchel-Young losses*,
 //! JMLR 2020.
 
-use super::fenchel_young::product;
+use super::fenchel_young::perceptron;
 use super::sampling::numbers;
 use super::{Oracle, RegularizedArgmax};
 use supple_core::{Args, Dual, Error, Fault, Float, Operator, Point, Real, Scaling, Scratch};
@@ -150,11 +150,7 @@ impl<S: Oracle> Operator<2> for RegularizedFenchelYoung<S> {
         [loss]: [&mut [T]; 1],
         _: &mut Scratch<T>,
     ) -> Result<(), Fault> {
-        let theta = numbers("theta", at.x[0])?;
-        let target = numbers("target", at.x[1])?;
-        let mut y = vec![0.0; theta.len()];
-        self.0.oracle.solve(&theta, &mut y)?;
-        loss[0] = T::of(product(&theta, &y) - product(&theta, &target));
+        loss[0] = perceptron(&self.0.oracle, at)?;
         Ok(())
     }
 }

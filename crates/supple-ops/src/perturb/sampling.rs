@@ -84,6 +84,26 @@ pub(crate) fn solve_each(
     Ok(())
 }
 
+/// The solver's answer.
+pub(crate) fn solution(oracle: &impl Oracle, theta: &[f64]) -> Result<Vec<f64>, Fault> {
+    let mut y = vec![0.0; theta.len()];
+    oracle.solve(theta, &mut y)?;
+    Ok(y)
+}
+
+/// Writes the solver's answer: the hard form of every operator that holds one.
+pub(crate) fn hard<T: Real>(oracle: &impl Oracle, theta: &[T], y: &mut [T]) -> Result<(), Fault> {
+    let solution = solution(oracle, &numbers("theta", theta)?)?;
+    y.iter_mut().zip(solution).for_each(|(y, solution)| *y = T::of(solution));
+    Ok(())
+}
+
+/// `⟨x, y⟩`, where an infinite score that is not taken counts for nothing.
+pub(crate) fn product<T: Real>(x: &[T], y: &[f64]) -> T::Acc {
+    let taken = x.iter().zip(y).filter(|(_, y)| **y != 0.0);
+    taken.map(|(x, &y)| x.widen() * T::Acc::of(y)).sum()
+}
+
 /// The values of an input, without NaN.
 pub(crate) fn numbers<T: Real>(argument: &'static str, x: &[T]) -> Result<Vec<f64>, Fault> {
     let x: Vec<f64> = x.iter().map(|x| x.as_f64()).collect();

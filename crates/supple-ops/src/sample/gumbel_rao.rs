@@ -27,7 +27,7 @@
 //! Paper: Paulus, Maddison, Krause, *Rao-Blackwellizing the straight-through Gumbel-softmax gradient
 //! estimator*, ICLR 2021, <https://arxiv.org/abs/2010.04838>.
 
-use super::one_hot::{chosen, draw, laws, narrow, pull_back, seed_of, soften, wide};
+use super::one_hot::{chosen, draw, laws, narrow, seed_of, wide};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scratch, Stream, map,
@@ -36,6 +36,7 @@ use supple_core::{
 use supple_numerics::elementary::exp_sum;
 use supple_numerics::noise::Noise;
 use supple_numerics::simplex::largest;
+use supple_numerics::softmax::{pull_back, soften};
 
 params! {
     /// A sample of a choice, with an averaged gradient of Gumbel-softmax.

@@ -1,9 +1,10 @@
-//! What the samples of one choice share: the draw, and the Jacobian of softmax.
+//! What the samples of one choice share: the draw, and the gradient of softmax.
 
 use supple_core::{Args, Law, Real, Scratch, Stream};
 use supple_numerics::discrete::choose;
 use supple_numerics::elementary::exp_sum;
 use supple_numerics::simplex::largest;
+use supple_numerics::softmax::{pull_back, soften};
 
 /// The seed, or a new one at each call.
 pub(super) fn seed_of(seed: Option<u64>) -> u64 {
@@ -35,24 +36,6 @@ pub(super) fn wide<T: Real>(x: &[T], scratch: &mut Scratch<T>) -> Vec<T::Acc> {
     let mut wide = scratch.wide.empty();
     wide.extend(x.iter().map(|x| x.widen()));
     wide
-}
-
-/// `z ← softmax(z / softness)`, for a largest entry that is finite.
-pub(super) fn soften<A: Real<Acc = A>>(z: &mut [A], softness: f64) {
-    let (top, softness) = (A::constant(largest(z)), A::of(softness));
-    z.iter_mut().for_each(|z| *z = (*z - top) / softness);
-    let factor = A::one() / exp_sum(z, A::zero());
-    z.iter_mut().for_each(|z| *z *= factor);
-}
-
-/// `dx += rate · (diag(p) − p pᵀ) dy`: the Jacobian of softmax where it is `p`.
-pub(super) fn pull_back<T: Real>(p: &[T::Acc], rate: f64, dy: &[T], dx: &mut [T::Acc]) {
-    let mut mean = T::Acc::zero();
-    p.iter().zip(dy).for_each(|(&p, dy)| mean += p * dy.widen());
-    let rate = T::Acc::of(rate);
-    for ((dx, &p), dy) in dx.iter_mut().zip(p).zip(dy) {
-        *dx += rate * p * (dy.widen() - mean);
-    }
 }
 
 /// Writes `(diag(p) − p pᵀ) dy / softness` with `p = softmax(z / softness)`, and gives `z` back.

@@ -25,11 +25,12 @@
 //! Paper: Liu, Dong, Liu, Yu, Gao, *Bridging discrete and backpropagation: straight-through and beyond*,
 //! NeurIPS 2023, <https://arxiv.org/abs/2304.08612>.
 
-use super::one_hot::{chosen, draw, laws, narrow, pull_back, seed_of, soften, wide};
+use super::one_hot::{chosen, draw, laws, narrow, seed_of, wide};
 use ndarray::{Array, ArrayView, Dimension};
 use supple_core::{
     Args, Contract, Error, Fault, Float, Gradient, Law, Operator, Params, Point, Real, Scratch, map, params,
 };
+use supple_numerics::softmax::{pull_back, soften};
 
 params! {
     /// A sample of a choice, with a gradient of second order.

@@ -7,8 +7,6 @@ use supple_core::{Error, Fault};
 const NAME: &str = "assignment";
 /// No row.
 const FREE: usize = usize::MAX;
-/// Scores beyond this are made smaller, so that sums of them are finite.
-const LARGE: f64 = 1e280;
 
 /// Maximises over the matchings of rows with columns that leave nobody out on the smaller side: `theta` is
 /// the matrix of scores, row by row (of costs, the negative), and `y` is 1 at the matched pairs. With as many
@@ -47,7 +45,7 @@ pub struct Assignment {
 
 /// A matching as far as it has come. It speaks of rows and columns of a matrix with no more rows than
 /// columns.
-struct Matching {
+struct Search {
     columns: usize,
     /// Negative scores.
     cost: Vec<f64>,
@@ -64,7 +62,7 @@ struct Matching {
     visited: Vec<usize>,
 }
 
-impl Matching {
+impl Search {
     fn new(rows: usize, columns: usize) -> Self {
         Self {
             columns,
@@ -170,20 +168,17 @@ impl Oracle for Assignment {
         }
         let Self { rows, columns } = *self;
         let upright = rows > columns;
-        let mut matching = Matching::new(rows.min(columns), rows.max(columns));
+        let mut search = Search::new(rows.min(columns), rows.max(columns));
         rows::each(self, n, thetas, ys, |theta, y| {
             rows::below_infinity(theta)?;
-            let large = theta.iter().any(|theta| theta.abs() > LARGE && theta.is_finite());
-            // A power of two, so that nothing is rounded.
-            let scale = if large { -(0.5f64.powi(200)) } else { -1.0 };
             for (i, theta) in theta.chunks_exact(columns).enumerate() {
                 for (j, theta) in theta.iter().enumerate() {
                     let place = if upright { j * rows + i } else { i * columns + j };
-                    matching.cost[place] = scale * theta;
+                    search.cost[place] = -theta;
                 }
             }
-            matching.run()?;
-            for (row, &column) in matching.column_at.iter().enumerate() {
+            search.run()?;
+            for (row, &column) in search.column_at.iter().enumerate() {
                 let (row, column) = if upright { (column, row) } else { (row, column) };
                 y[row * columns + column] = 1.0;
             }
@@ -280,10 +275,10 @@ mod tests {
                 let theta: Vec<f64> = theta.iter().map(|theta| theta.max(-50.0)).collect();
                 let y = solved(&Assignment { rows, columns }, &theta).unwrap();
                 assert_matching(&y, rows, columns);
-                let mut matching = Matching::new(rows, columns);
-                matching.cost = theta.iter().map(|theta| -theta).collect();
-                matching.run().unwrap();
-                let Matching { cost, of_row, of_column, row_at, .. } = &matching;
+                let mut search = Search::new(rows, columns);
+                search.cost = theta.iter().map(|theta| -theta).collect();
+                search.run().unwrap();
+                let Search { cost, of_row, of_column, row_at, .. } = &search;
                 let bound: f64 = of_row.iter().sum::<f64>() + of_column.iter().sum::<f64>();
                 assert!((value(&theta, &y) + bound).abs() < 1e-9);
                 for (at, cost) in cost.iter().enumerate() {
