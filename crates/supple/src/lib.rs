@@ -13,7 +13,7 @@ pub use supple_estimators as estimators;
 
 /// What a program that calls operators needs: the calls of the engine, every operator and every plain
 /// function. `Regularization`, `Distribution` and `Projection` are had through their family, as in
-/// [`order::Regularization`](crate::order::Regularization), because several families have one.
+/// [`order::Regularization`], because several families have one.
 ///
 /// ```
 /// use supple::prelude::*;
