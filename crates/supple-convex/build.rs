@@ -1,7 +1,9 @@
-//! Links OpenBLAS.
+//! Links OpenBLAS, where system libraries are wanted.
 
 fn main() {
-    // The matrix products of `ndarray` call BLAS; its own crates leave the choice of library open.
-    println!("cargo:rustc-link-lib=openblas");
+    if std::env::var_os("CARGO_FEATURE_SYSTEM").is_some() {
+        // The matrix products of `ndarray` call BLAS; its own crates leave the choice of library open.
+        println!("cargo:rustc-link-lib=openblas");
+    }
     println!("cargo:rerun-if-changed=build.rs");
 }

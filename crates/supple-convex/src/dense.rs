@@ -1,10 +1,17 @@
-//! Dense linear algebra on row-major slices: hand-written for small sizes, LAPACK and blocked products
-//! above.
+//! Dense linear algebra on row-major slices: hand-written for small sizes, blocked products and LAPACK, where
+//! there is one, above.
 
+#[cfg(any(test, not(feature = "system")))]
+mod blocked;
+#[cfg(feature = "system")]
+mod lapack;
+
+#[cfg(not(feature = "system"))]
+use self::blocked as large;
+#[cfg(feature = "system")]
+use self::lapack as large;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
-use ndarray_linalg::{Diag, Lapack, MatrixLayout, UPLO};
-use std::sync::Once;
 use supple_core::Real;
 use supple_numerics::factor::{self, add, dot};
 
@@ -65,7 +72,7 @@ fn add_products_of_columns(h: &mut [f64], a: &[f64], b: &[f64], [m, n]: [usize; 
         ArrayView2::from_shape((m, n), a),
         ArrayView2::from_shape((m, n), b),
     );
-    single_thread();
+    large::prepare();
     if let (Ok(mut h), Ok(a), Ok(b)) = shapes {
         for start in (0..n).step_by(BLOCKED) {
             let end = (start + BLOCKED).min(n);
@@ -78,7 +85,7 @@ fn add_products_of_columns(h: &mut [f64], a: &[f64], b: &[f64], [m, n]: [usize; 
 /// Writes the upper triangle of W Wᵀ, for W of `k` rows of `n`.
 pub fn gram_of_rows(s: &mut [f64], w: &[f64], [k, n]: [usize; 2]) {
     if k >= BLOCKED {
-        single_thread();
+        large::prepare();
         let shapes = (ArrayViewMut2::from_shape((k, k), s), ArrayView2::from_shape((k, n), w));
         if let (Ok(mut s), Ok(w)) = shapes {
             for start in (0..k).step_by(BLOCKED) {
@@ -102,11 +109,8 @@ pub fn cholesky(a: &mut [f64], n: usize, least: f64) -> Result<(), NotPositive> 
     if n < BLOCKED {
         return factor::cholesky(a, n, least).map_err(|_| NotPositive);
     }
-    single_thread();
     let diagonal: Vec<f64> = (0..n).map(|i| a[i * n + i]).collect();
-    // Row-major U is column-major L.
-    let layout = MatrixLayout::F { col: n as i32, lda: n as i32 };
-    <f64 as Lapack>::cholesky(layout, UPLO::Lower, a).map_err(|_| NotPositive)?;
+    large::cholesky(a, n)?;
     let sound = |(i, &diagonal): (usize, &f64)| {
         let pivot = a[i * n + i] * a[i * n + i];
         pivot > least * diagonal && pivot.is_finite()
@@ -120,29 +124,8 @@ pub struct NotPositive;
 
 /// Replaces each row w of W by the solution x of Uᵀ x = w.
 pub fn whiten_rows(u: &[f64], w: &mut [f64], n: usize) {
-    let k = w.len() / n.max(1);
-    if n >= BLOCKED && k > 0 {
-        single_thread();
-        let (u_layout, w_layout) = (
-            MatrixLayout::F { col: n as i32, lda: n as i32 },
-            MatrixLayout::F { col: k as i32, lda: n as i32 },
-        );
-        if <f64 as Lapack>::solve_triangular(u_layout, w_layout, UPLO::Lower, Diag::NonUnit, u, w).is_ok() {
-            return;
-        }
+    if n >= BLOCKED && !w.is_empty() && large::whiten_rows(u, w, n) {
+        return;
     }
     w.chunks_exact_mut(n.max(1)).for_each(|row| factor::forward_substitute(u, row));
-}
-
-/// Keeps OpenBLAS to the calling thread. The engine runs items in parallel; a second level of threads
-/// costs time at these sizes and makes sums depend on the machine.
-fn single_thread() {
-    unsafe extern "C" {
-        fn openblas_set_num_threads(threads: std::ffi::c_int);
-    }
-    static ONCE: Once = Once::new();
-    // SAFETY: a function of OpenBLAS's public C interface, which this crate links, with its declared
-    // signature. `Once` keeps two threads from calling it at the same time, and every LAPACK call of
-    // this crate comes after it.
-    ONCE.call_once(|| unsafe { openblas_set_num_threads(1) });
 }

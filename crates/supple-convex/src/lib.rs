@@ -14,6 +14,7 @@ mod brute_force;
 mod dense;
 mod interior_point;
 mod kkt;
+#[cfg(feature = "system")]
 mod linear_program;
 mod polish;
 mod problem;
@@ -21,6 +22,7 @@ mod quadratic_program;
 mod sample;
 mod solve;
 
+#[cfg(feature = "system")]
 pub use linear_program::LinearProgram;
 
 supple_core::family! { "convex":

@@ -74,6 +74,8 @@ pub trait AnyOperator: Erased<f32> + Erased<f64> {
     fn signature(&self) -> Result<&'static Signature, Error>;
     /// [`Operator::GRADIENT`].
     fn gradient(&self) -> Gradient;
+    /// [`Operator::size`].
+    fn size(&self, symbol: &str) -> Option<usize>;
 }
 
 /// A catalogue operator with its arity and type forgotten.
@@ -86,8 +88,6 @@ pub trait AnyContract: AnyOperator {
     fn describe(&self) -> String;
     /// [`Operator::validate`].
     fn validate(&self, sizes: &[usize]) -> Result<(), Error>;
-    /// [`Operator::size`].
-    fn size(&self, symbol: &str) -> Option<usize>;
     /// [`Operator::scaling`].
     fn scaling(&self) -> Option<AnyScaling>;
     /// [`Contract::laws`].
@@ -228,6 +228,9 @@ where
     fn gradient(&self) -> Gradient {
         P::GRADIENT
     }
+    fn size(&self, symbol: &str) -> Option<usize> {
+        Operator::size(&self.0, symbol)
+    }
 }
 
 impl<P, const I: usize, const O: usize, const K: usize> AnyContract for Dyn<P, I, O, K>
@@ -245,9 +248,6 @@ where
     }
     fn validate(&self, sizes: &[usize]) -> Result<(), Error> {
         self.0.validate(sizes)
-    }
-    fn size(&self, symbol: &str) -> Option<usize> {
-        Operator::size(&self.0, symbol)
     }
     fn scaling(&self) -> Option<AnyScaling> {
         self.0.scaling().map(|s| AnyScaling {
