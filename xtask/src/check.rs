@@ -4,19 +4,20 @@
 //! dev profile (clippy, tests and docs share it), in the release profile (benches and examples share it), and
 //! for the crate outside the workspace, which has a target folder of its own, as a user's has. For the
 //! first two that means `--workspace` everywhere: with `-p`, cargo picks other features and builds again.
+//! The wheel of the Python package is built apart, with what it needs and no more, as a user's is.
 //! That the generated files are current is one of the tests.
 
 use crate::setup::{Environment, setup};
 use crate::step::Step;
-use crate::{Result, libtorch};
+use crate::{Result, libtorch, python, target};
 use std::fs;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Runs the checks in turn and stops at the first that fails.
 pub fn check() -> Result {
     let start = Instant::now();
     let env = setup()?;
+    python::install()?;
     let steps = steps(&env)?;
     let count = steps.len();
     for (i, step) in steps.iter().enumerate() {
@@ -64,6 +65,7 @@ fn steps(env: &Environment) -> Result<Vec<Step>> {
         let step = Step::new(format!("example {name}"), &program.display().to_string());
         steps.push(step.envs(env).env("SUPPLE_QUICK", "1"));
     }
+    steps.extend(python::steps()?);
     steps.push(outside("downstream crate, tests", "test"));
     steps.push(outside("downstream crate, run", "run"));
     Ok(steps)
@@ -78,14 +80,6 @@ fn doctests(env: &Environment) -> Result<Step> {
     let name = if mac { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
     let step = Step::new("doctests", "cargo test --workspace --no-fail-fast --doc").envs(env);
     Ok(step.env(name, libtorch::lib_dir()?.display().to_string()))
-}
-
-/// Cargo's target folder, from the root of the repository: this program lies in `target/debug`.
-fn target() -> Result<PathBuf> {
-    let here = |e| format!("where this program lies: {e}");
-    let (program, root) = (std::env::current_exe().map_err(here)?, std::env::current_dir().map_err(here)?);
-    let folder = program.ancestors().nth(2).unwrap_or(&program);
-    Ok(folder.strip_prefix(&root).unwrap_or(folder).to_path_buf())
 }
 
 /// The names of `examples/examples/*.rs`, in order.

@@ -10,15 +10,16 @@ use std::{env, fs};
 
 /// The version that `tch` in the root Cargo.toml binds to.
 const TORCH: &str = "2.11.0";
+const NUMPY: &str = "2.4.6";
 
 /// The Python that makes `.venv`.
 pub const PYTHON: &str = "python3";
-const VENV_PYTHON: &str = ".venv/bin/python";
+pub const VENV_PYTHON: &str = ".venv/bin/python";
 /// What is installed. Written last, so that an interrupted installation is taken up again.
 const STAMP: &str = ".venv/supple-requirements.txt";
 
 fn requirements() -> String {
-    format!("torch=={TORCH} numpy")
+    format!("torch=={TORCH} numpy=={NUMPY}")
 }
 
 /// `.venv/libtorch`, a link to the `torch` folder: a path without a Python version in it.
@@ -54,6 +55,11 @@ pub fn install() -> Result {
         say("LibTorch", "yours, as LIBTORCH or LIBTORCH_USE_PYTORCH says");
         return Ok(());
     }
+    install_in_venv()
+}
+
+/// Sees to it that `.venv` has PyTorch, which is LibTorch and what the Python package is tested with.
+pub fn install_in_venv() -> Result {
     if is_ready() {
         say("LibTorch", &format!("{TORCH}, in .venv"));
         return Ok(());
@@ -79,7 +85,7 @@ pub fn install() -> Result {
 }
 
 const PIP_HINT: &str = "\
-LibTorch comes from the Python package index and needs a 64-bit Python 3.10 or newer.
+LibTorch comes from the Python package index and needs a 64-bit Python 3.11 or newer.
  * No network, or a mirror? pip reads PIP_INDEX_URL, PIP_FIND_LINKS and the proxy variables.
  * Little space? PIP_INDEX_URL=https://download.pytorch.org/whl/cpu has a build without CUDA.
  * LibTorch at hand? Set LIBTORCH to its folder, or LIBTORCH_USE_PYTORCH=1 for the torch

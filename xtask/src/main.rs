@@ -5,11 +5,12 @@ mod demo;
 mod docs;
 mod generate;
 mod libtorch;
+mod python;
 mod setup;
 mod step;
 mod system;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What a command reports: nothing, or one message for the person at the terminal.
@@ -56,4 +57,12 @@ fn dispatch(args: &[String]) -> Result {
         ["docs"] => docs::docs(),
         _ => Err(format!("`cargo xtask {}` is not a command.\n\n{HELP}", args.join(" "))),
     }
+}
+
+/// Cargo's target folder, from the root of the repository: this program lies in `target/debug`.
+fn target() -> Result<PathBuf> {
+    let here = |e| format!("where this program lies: {e}");
+    let (program, root) = (std::env::current_exe().map_err(here)?, std::env::current_dir().map_err(here)?);
+    let folder = program.ancestors().nth(2).unwrap_or(&program);
+    Ok(folder.strip_prefix(&root).unwrap_or(folder).to_path_buf())
 }

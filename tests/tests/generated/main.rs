@@ -4,6 +4,10 @@
 //! its own so that cargo builds it with the same features as all other tests, and the solvers not twice.
 
 mod blur;
+mod doc;
+mod plain;
+mod python_docs;
+mod python_functions;
 mod scaling;
 mod splice;
 mod torch_functions;
@@ -48,6 +52,7 @@ fn generate(write: bool) -> Result<Vec<String>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let all: Vec<&Family> = supple_ops::CATALOGUE.iter().copied().chain([&supple_convex::FAMILY]).collect();
     let mut current = torch_functions::torch_functions(supple_ops::CATALOGUE);
+    current.extend(python_functions::python_functions(&all));
     for (file, name, table) in TABLES {
         let old = fs::read_to_string(root.join(file)).map_err(|e| format!("{file}: {e}"))?;
         let new = splice(&old, name, &table(&all)).map_err(|e| format!("{file}: {e}"))?;

@@ -1,5 +1,6 @@
 //! Writes the plain functions of `supple-tch`.
 
+use crate::plain::{has_axis, input_names, operator_name, sentence};
 use std::fmt::Write;
 use supple_core::{Entry, Family, Field, Kind, Signature};
 
@@ -125,11 +126,11 @@ impl<'a> Function<'a> {
             let value = format!("Value::Choice({name}.to_owned().into())");
             body += &format!("    operator.set({operator}::NAME, \"{name}\", {value})?;\n");
         }
-        let mut inputs = format!("[{}]", self.inputs().join(", "));
-        if self.has_dim() || self.has_mode() {
+        let mut inputs = format!("[{}]", input_names(self.signature).join(", "));
+        if has_axis(self.signature) || self.has_mode() {
             inputs = format!("Inputs::from({inputs})");
         }
-        if self.has_dim() {
+        if has_axis(self.signature) {
             inputs += ".dim(dim)";
         }
         if self.has_mode() {
@@ -145,8 +146,8 @@ impl<'a> Function<'a> {
 
     /// Names and types, in order.
     fn parameters(&self) -> Vec<(&'static str, &'static str)> {
-        let inputs = self.inputs().into_iter().map(|name| (name, "&Tensor"));
-        let dim = self.has_dim().then_some(("dim", "i64"));
+        let inputs = input_names(self.signature).into_iter().map(|name| (name, "&Tensor"));
+        let dim = has_axis(self.signature).then_some(("dim", "i64"));
         let fields = self.fields.iter().map(|field| (field.name, rust_type(field.kind)));
         let mode = self.has_mode().then_some(("mode", "Mode"));
         inputs.chain(dim).chain(fields).chain(mode).collect()
@@ -158,23 +159,8 @@ impl<'a> Function<'a> {
         self.family == "front"
     }
 
-    /// All inputs in the order of the signature.
-    fn inputs(&self) -> Vec<&'static str> {
-        let (mut real, mut integer) = (self.signature.inputs.iter(), self.signature.indices.iter());
-        let order = self.signature.order.iter();
-        let next = order.filter_map(|&index| if index { integer.next() } else { real.next() });
-        next.map(|argument| argument.name).collect()
-    }
-
     fn outputs(&self) -> Vec<&'static str> {
         self.signature.outputs.iter().map(|argument| argument.name).collect()
-    }
-
-    /// Whether the operator works along one axis that the caller may pick.
-    fn has_dim(&self) -> bool {
-        let Signature { inputs, indices, outputs, elementwise, .. } = self.signature;
-        let most = inputs.iter().chain(indices).chain(outputs).map(|a| a.core.len()).max();
-        !elementwise && most == Some(1) && inputs.iter().any(|a| a.core.len() == 1)
     }
 
     fn plain_fields(&self) -> impl Iterator<Item = &Field> {
@@ -188,9 +174,7 @@ impl<'a> Function<'a> {
 
     /// `order::SoftRank`: operators are public in their family.
     fn operator_type(&self) -> String {
-        let path = (self.entry.rust_type)();
-        let name = path.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(path);
-        format!("{}::{name}", self.family)
+        format!("{}::{}", self.family, operator_name(self.entry))
     }
 }
 
@@ -206,11 +190,4 @@ fn rust_type(kind: Kind) -> &'static str {
 
 fn call(function: &str, arguments: &[&str]) -> String {
     format!("{function}({})", arguments.join(", "))
-}
-
-/// With a capital at the start and a full stop at the end.
-fn sentence(text: &str) -> String {
-    let mut letters = text.trim().trim_end_matches('.').chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).chain(['.']).collect()
 }
