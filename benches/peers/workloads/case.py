@@ -86,6 +86,12 @@ def several(rows: int, n: int) -> List[Tuple[Tensor]]:
     return [(uniform(rows, n, seed=s).argsort(-1) + 0.5 * uniform(rows, n, seed=s + 1),) for s in seeds]
 
 
+def normals(rows: int, n: int) -> List[Tuple[Tensor]]:
+    """Standard normal numbers; as many arrays as there are of :func:`several`."""
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(rows, n, generator=generator),) for _ in several(rows, n)]
+
+
 def doubled(inputs: Sequence[Sequence[Tensor]]) -> List[List[Tensor]]:
     """The first of them in double precision, the same numbers."""
     return [[x.double() for x in inputs[0]]]
