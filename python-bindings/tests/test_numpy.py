@@ -150,13 +150,14 @@ def test_the_interpreter_runs_while_the_engine_does():
             ticks += 1
             time.sleep(0.001)
 
-    x = np.random.default_rng(0).normal(size=(1, 2_000_000))
+    x = np.random.default_rng(0).normal(size=(1, 4_000_000))
     thread = threading.Thread(target=count)
     thread.start()
     supple.soft_rank(x)
     done.set()
     thread.join()
-    assert ticks > 20
+    # With the lock held for all of that time, it would be one or two.
+    assert ticks >= 5
 
 
 def test_a_child_of_a_fork_has_threads_of_its_own():

@@ -24,11 +24,8 @@ class Signature(NamedTuple):
     elementwise: bool
     #: Position of the parameter ``seed``, where there is one.
     seed: Optional[int]
-
-    @property
-    def real(self) -> Tuple[int, ...]:
-        """Positions of the real inputs."""
-        return tuple(i for i, argument in enumerate(self.inputs) if not argument.integer)
+    #: Positions of the real inputs.
+    real: Tuple[int, ...]
 
     def rank(self, argument: Argument) -> int:
         """The number of core axes of an argument."""
@@ -75,7 +72,9 @@ def parse(operator: str, text: str, parameters: Sequence[str] = ()) -> Signature
     """A signature in the notation of the catalogue."""
     inputs, outputs = text.split("->")
     seed = list(parameters).index("seed") if "seed" in parameters else None
-    return Signature(operator, _arguments(inputs), _arguments(outputs), "..." in text, seed)
+    arguments = _arguments(inputs)
+    real = tuple(i for i, argument in enumerate(arguments) if not argument.integer)
+    return Signature(operator, arguments, _arguments(outputs), "..." in text, seed, real)
 
 
 def _arguments(text: str) -> Tuple[Argument, ...]:

@@ -49,7 +49,8 @@ def _promote(sig: Signature, inputs: Sequence[Any]) -> Sequence[Tensor]:
     if not tensors:
         kind = type(inputs[0]).__name__
         raise ValueError(f"{sig.operator}: `{sig.inputs[0].name}` must be a tensor, got {kind}")
-    device = next((x.device for x in tensors if x.device.type != "cpu"), tensors[0].device)
+    elsewhere = [x.device for x in tensors if x.device.type != "cpu"]
+    device = elsewhere[0] if elsewhere else tensors[0].device
     dtype = torch.float32
     reals = [inputs[i] for i in sig.real if isinstance(inputs[i], Tensor)]
     if any(x.dtype == torch.float64 for x in reals):

@@ -74,7 +74,12 @@ class Call:
 
 
 def arrays(tensors: Sequence[Tensor]) -> Tuple[Any, ...]:
-    return tuple([x.numpy(force=True) for x in tensors])
+    return tuple([_zeros(x) if x._is_zerotensor() else x.numpy(force=True) for x in tensors])
+
+
+def _zeros(x: Tensor) -> Any:
+    """A zero that autograd has no memory for: not every PyTorch writes it out by itself."""
+    return torch.zeros(x.shape, dtype=x.dtype).numpy()
 
 
 def tensors(results: Sequence[Any], like: Tensor) -> Tensors:
@@ -116,7 +121,7 @@ def _is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
-def _zeros(tangents: Sequence[Optional[Tensor]], like: Sequence[Tensor]) -> List[Tensor]:
+def _filled(tangents: Sequence[Optional[Tensor]], like: Sequence[Tensor]) -> List[Tensor]:
     return [torch.zeros_like(x) if v is None else v for v, x in zip(tangents, like)]
 
 
@@ -154,7 +159,7 @@ class _Apply(Function):
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Optional[Tensor]) -> Tensors:
         inputs, y = ctx.call.split(ctx.saved_tensors, "y")
-        v = _zeros(ctx.call.real(tangents), ctx.call.real(inputs))
+        v = _filled(ctx.call.real(tangents), ctx.call.real(inputs))
         return _Jvp.apply(ctx.call, *inputs, *y, *v)
 
     @staticmethod
@@ -190,10 +195,10 @@ class _Vjp(Function):
         call = ctx.call
         inputs, y, dy = call.split(ctx.saved_tensors, "y", "y")
         v, _, t = call.split(tangents, "y", "y")
-        v = _zeros(call.real(v), call.real(inputs))
+        v = _filled(call.real(v), call.real(inputs))
         hv = _Second.apply(call, *inputs, *y, *dy, *v)[len(y) :]
         # The Hessian of ⟨dy, f⟩ is symmetric.
-        return tuple(h + g for h, g in zip(hv, _vjp(call, inputs, y, _zeros(t, dy))))
+        return tuple(h + g for h, g in zip(hv, _vjp(call, inputs, y, _filled(t, dy))))
 
     @staticmethod
     def vmap(info: Any, in_dims: Tuple[Any, ...], call: Call, *given: Tensor) -> Tuple[Tensors, Any]:
