@@ -10,7 +10,7 @@ use numpy::Element;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use supple_core::{AnyOperator, Argument, Erased, Error, Float, Options, Signature};
+use supple_core::{AnyOperator, Erased, Error, Float, Options};
 
 /// An operator of the catalogue by name, with its parameters in the order of its schema.
 #[pyclass(frozen, module = "supple._core")]
@@ -70,22 +70,6 @@ impl Operator {
     #[getter]
     fn name(&self) -> &'static str {
         self.inner.name()
-    }
-
-    /// Its arguments, as in the catalogue.
-    #[getter]
-    fn signature(&self) -> PyResult<String> {
-        let Signature { inputs, indices, outputs, order, symbols, .. } =
-            self.inner.signature().map_err(raise)?;
-        let written = |a: &Argument| {
-            let core: Vec<_> = a.core.iter().map(|&symbol| symbols[symbol].name).collect();
-            format!("{}({})", a.name, core.join(","))
-        };
-        let (mut real, mut integer) = (inputs.iter(), indices.iter());
-        let next = |&index: &bool| if index { integer.next() } else { real.next() };
-        let inputs: Vec<_> = order.iter().filter_map(next).map(written).collect();
-        let outputs: Vec<_> = outputs.iter().map(written).collect();
-        Ok(format!("{} -> {}", inputs.join(", "), outputs.join(", ")))
     }
 
     /// The size of a symbol that outputs have and no input has, such as the `k` of `x(n) -> y(k)`.

@@ -11,10 +11,13 @@ use std::io::ErrorKind::NotFound;
 const TOOLS: &str = "jax==0.10.2 maturin==1.16.0 pytest==9.2.0";
 /// What is installed. Written last, so that an interrupted installation is taken up again.
 const STAMP: &str = ".venv/supple-tools.txt";
-const WHEELS: &str = "wheels";
 
-/// Sees to it that `.venv` has PyTorch, JAX and the tools.
+/// Sees to it that `.venv` has PyTorch, JAX and the tools, and that there is no old wheel: of several, pip takes the
+/// highest version.
 pub fn install() -> Result {
+    let wheels = wheels()?;
+    fs::remove_dir_all(&wheels)
+        .or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(format!("{wheels}: {e}")) })?;
     libtorch::install_in_venv()?;
     if fs::read_to_string(STAMP).unwrap_or_default() == TOOLS {
         say("Python tools", "present");
@@ -26,12 +29,14 @@ pub fn install() -> Result {
     fs::write(STAMP, TOOLS).map_err(|e| format!("{STAMP}: {e}"))
 }
 
+/// The folder for the wheel.
+fn wheels() -> Result<String> {
+    Ok(target()?.join("wheels").display().to_string())
+}
+
 /// Builds the wheel, installs it and runs the tests against what is installed.
 pub fn steps() -> Result<Vec<Step>> {
-    let wheels = target()?.join(WHEELS).display().to_string();
-    // Of another version, perhaps, and pip would take the highest.
-    fs::remove_dir_all(&wheels)
-        .or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(format!("{wheels}: {e}")) })?;
+    let wheels = wheels()?;
     let build = format!("{VENV_PYTHON} -m maturin build --release --out {wheels} --manifest-path");
     let install = format!("{VENV_PYTHON} -m pip install --no-input --no-deps --no-index --force-reinstall");
     Ok(vec![

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from ._core import entries
 
 
@@ -62,11 +64,6 @@ class Signature(NamedTuple):
             result.append((*batch, *[0 if n is None else n for n in known]))
         return result
 
-    def has_axis(self) -> bool:
-        """Whether the operator works along one axis."""
-        most = max(len(argument.core) for argument in self.inputs + self.outputs)
-        return not self.elementwise and most == 1 and any(a.core and not a.integer for a in self.inputs)
-
 
 def parse(operator: str, text: str, parameters: Sequence[str] = ()) -> Signature:
     """A signature in the notation of the catalogue."""
@@ -95,6 +92,19 @@ def seeded(sig: Signature, parameters: Tuple[Any, ...], draw: Callable[[], int])
     return (*parameters[: sig.seed], draw(), *parameters[sig.seed + 1 :])
 
 
+def from_end(sig: Signature, ranks: Sequence[int], axis: Any, word: str) -> int:
+    """``axis`` counted from the end, by the input that has the most axes; all that have core axes must have it. ``word`` is
+    what the caller's people call it."""
+    if not isinstance(axis, (int, np.integer)):
+        raise ValueError(f"{sig.operator}: `{word}` must be a whole number, got {axis!r}")
+    most = max([rank for argument, rank in zip(sig.inputs, ranks) if argument.core])
+    if not -most <= axis < most:
+        raise ValueError(f"{sig.operator}: `{word}` must be in {-most}..{most}, got {axis}")
+    axis = int(axis) if axis < 0 else int(axis) - most
+    for argument, rank in zip(sig.inputs, ranks):
+        if argument.core and rank < -axis:
+            raise ValueError(f"{sig.operator}: `{argument.name}` must have an axis {axis}, got {rank} axes")
+    return axis
 
 
 SIGNATURES: Dict[str, Signature] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, List, Optional, Sequence, Tuple
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .._core import Operator, entries
-from .._signature import Signature, signature
+from .._signature import Signature, from_end, signature
 from .._types import Lengths
 from ._call import Call
 from ._primitives import PRIMITIVES
@@ -26,8 +25,8 @@ def apply(
     sig = signature(name)
     arrays = _prepare(sig, inputs)
     if axis is not None and axis != -1:
-        axis = _from_end(sig, arrays, axis)
-        arrays = [_to_last(sig, i, x, axis) for i, x in enumerate(arrays)]
+        axis = from_end(sig, [x.ndim for x in arrays], axis, "axis")
+        arrays = [jnp.moveaxis(x, axis, -1) if a.core else x for x, a in zip(arrays, sig.inputs)]
     symbols, sizes = _sizes(name, lengths)
     seed: List[Array] = []
     if sig.seed is not None:
@@ -100,20 +99,3 @@ def _static(name: str, parameters: Tuple[Any, ...]) -> Tuple[Any, ...]:
     if not all(p is None or isinstance(p, (str, int, float)) for p in plain):
         Operator(name, plain)  # says what is wrong
     return plain
-
-
-def _from_end(sig: Signature, inputs: Sequence[Array], axis: int) -> int:
-    """``axis`` counted from the end, by the input that has the most axes."""
-    axes = max((x.ndim for i, x in enumerate(inputs) if sig.inputs[i].core), default=0)
-    axis = operator.index(axis)
-    if not -axes <= axis < axes:
-        raise ValueError(f"{sig.operator}: `axis` must be in {-axes}..{axes}, got {axis}")
-    return axis if axis < 0 else axis - axes
-
-
-def _to_last(sig: Signature, i: int, x: Array, axis: int) -> Array:
-    if not sig.inputs[i].core:
-        return x
-    if x.ndim < -axis:
-        raise ValueError(f"{sig.operator}: `{sig.inputs[i].name}` must have an axis {axis}, got {x.ndim} axes")
-    return jnp.moveaxis(x, axis, -1)

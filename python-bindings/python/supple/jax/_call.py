@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from .._core import Operator
-from .._signature import Signature, signature
+from .._signature import Signature, seeded, signature
 
 Shapes = Tuple[Tuple[int, ...], ...]
 
@@ -117,8 +117,7 @@ def compute(call: Call, kind: str, operands: Sequence[np.ndarray], directions: O
     parameters = call.parameters
     if call.seeded:
         low, high = base[-1]
-        seed = int(low) | int(high) << 32
-        parameters = tuple(seed if i == sig.seed else p for i, p in enumerate(parameters))
+        parameters = seeded(sig, parameters, lambda: int(low) | int(high) << 32)
     operator = Operator(call.operator, parameters)
     lengths = dict(zip(call.symbols, base[len(inputs) :])) or None
     if kind == "apply":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .._core import Operator
-from .._signature import Signature, seeded, signature
+from .._signature import Signature, from_end, seeded, signature
 from .._types import Lengths
 from . import _compiled
 from ._autograd import Call, run
@@ -20,12 +20,15 @@ def apply(
     """The outputs of an entry of the catalogue: one tensor, or a tuple where it has several."""
     sig = signature(name)
     for parameter in parameters:
-        if isinstance(parameter, Tensor):
-            _refuse_gradient(sig, parameter)
+        if isinstance(parameter, Tensor) and parameter.requires_grad:
+            raise ValueError(
+                f"{name}: parameters must be numbers, got a tensor that requires a gradient; for a softness that is "
+                "learnt, divide what it is measured in: x / softness, at a fixed softness"
+            )
     tensors = prepare(sig, inputs)
     if dim is not None and dim != -1:
-        dim = _from_end(sig, tensors, dim)
-        tensors = [_to_last(sig, i, x, dim) for i, x in enumerate(tensors)]
+        dim = from_end(sig, [x.dim() for x in tensors], dim, "dim")
+        tensors = [x.movedim(dim, -1) if a.core else x for x, a in zip(tensors, sig.inputs)]
     if torch.compiler.is_compiling():
         outputs = _compiled.run(sig, parameters, mode, lengths, tensors)
     else:
@@ -76,29 +79,3 @@ def new_seed() -> int:
     """A seed from PyTorch's own generator, so that ``torch.manual_seed`` decides it, under ``vmap`` too."""
     with torch._C._DisableFuncTorch():
         return int(torch.randint(2**62, (), device="cpu"))
-
-
-def _refuse_gradient(sig: Signature, parameter: Tensor) -> None:
-    if parameter.requires_grad:
-        raise ValueError(
-            f"{sig.operator}: parameters must be numbers, got a tensor that requires a gradient; for a softness that is "
-            "learnt, divide what it is measured in: x / softness, at a fixed softness"
-        )
-
-
-def _from_end(sig: Signature, inputs: Sequence[Tensor], dim: int) -> int:
-    """``dim`` counted from the end, by the input that has the most axes."""
-    if not isinstance(dim, int):
-        raise ValueError(f"{sig.operator}: `dim` must be a whole number, got {dim!r}")
-    axes = max([x.dim() for i, x in enumerate(inputs) if sig.inputs[i].core])
-    if not -axes <= dim < axes:
-        raise ValueError(f"{sig.operator}: `dim` must be in {-axes}..{axes}, got {dim}")
-    return dim if dim < 0 else dim - axes
-
-
-def _to_last(sig: Signature, i: int, x: Tensor, dim: int) -> Tensor:
-    if not sig.inputs[i].core:
-        return x
-    if x.dim() < -dim:
-        raise ValueError(f"{sig.operator}: `{sig.inputs[i].name}` must have an axis {dim}, got {x.dim()} axes")
-    return x.movedim(dim, -1)

@@ -252,12 +252,10 @@ class _Second(Function):
         ctx.call = inputs[0]
 
     @staticmethod
-    def backward(ctx: Any, *g: Tensor) -> Tuple[Any, ...]:
+    def backward(ctx: Any, *g: Any) -> Tuple[Any, ...]:
         raise NotImplementedError(f"{ctx.call.signature.operator}: a third derivative is not available")
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensors:
-        raise NotImplementedError(f"{ctx.call.signature.operator}: a third derivative is not available")
+    jvp = backward
 
     @staticmethod
     def vmap(info: Any, in_dims: Tuple[Any, ...], call: Call, *given: Tensor) -> Tuple[Tensors, Any]:
